@@ -1,0 +1,1 @@
+//! The contract every chaski layer stands on.
