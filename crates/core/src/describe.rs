@@ -1,0 +1,232 @@
+//! How a stack tells its shape.
+
+use std::{
+    any::{TypeId, type_name},
+    borrow::Cow,
+    fmt,
+};
+
+use crate::{Fact, Service};
+
+/// The shape of `service` as a stack for `Input`.
+///
+/// ```
+/// use chaski_core::{describe, service_fn};
+/// use std::convert::Infallible;
+///
+/// let echo = service_fn(async |n: u8| Ok::<_, Infallible>(n));
+/// assert!(describe::<u8, _>(&echo).to_string().starts_with("service_fn"));
+/// ```
+pub fn describe<Input, S: Service<Input> + ?Sized>(service: &S) -> Description {
+    service.describe()
+}
+
+/// A node of the tree that a stack describes itself as: a name, settings, facts read and written, and children.
+///
+/// `Display` prints the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    name: Cow<'static, str>,
+    label: Option<&'static str>,
+    settings: Vec<(&'static str, String)>,
+    reads: Vec<FactName>,
+    writes: Vec<FactName>,
+    children: Vec<Description>,
+}
+
+/// The identity and the short name of a fact's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FactName {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl FactName {
+    fn of<T: Fact>() -> Self {
+        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+    }
+}
+
+impl fmt::Display for FactName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&short_name(self.name))
+    }
+}
+
+impl Description {
+    /// A node named after the type `T`, without its path and its parameters.
+    #[must_use]
+    pub fn of<T: ?Sized>() -> Self {
+        let full = type_name::<T>();
+        let base = full.split_once('<').map_or(full, |(base, _)| base);
+        Self::named(short_name(base))
+    }
+
+    /// A node with a name of its own.
+    #[must_use]
+    pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            label: None,
+            settings: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// A node for a closure: what made it, and where it was written.
+    pub(crate) fn function<F>(maker: &'static str) -> Self {
+        let full = type_name::<F>();
+        let place = full.trim_end_matches("::{{closure}}");
+        Self::named(format!("{maker}({})", short_name(place)))
+    }
+
+    /// Adds a part, below those added before.
+    #[must_use]
+    pub fn child(mut self, child: Self) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    /// Adds a setting that a reader of the tree wants to see, such as a limit. Never a secret.
+    #[must_use]
+    pub fn setting(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.settings.push((name, value.to_string()));
+        self
+    }
+
+    /// Says what part this node plays for its parent.
+    #[must_use]
+    pub fn labelled(mut self, label: &'static str) -> Self {
+        self.label = Some(label);
+        self
+    }
+
+    /// Says that this service looks up the fact `T`.
+    #[must_use]
+    pub fn reads<T: Fact>(mut self) -> Self {
+        self.reads.push(FactName::of::<T>());
+        self
+    }
+
+    /// Says that this service adds the fact `T`.
+    #[must_use]
+    pub fn writes<T: Fact>(mut self) -> Self {
+        self.writes.push(FactName::of::<T>());
+        self
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The parts, outermost first.
+    #[must_use]
+    pub fn children(&self) -> &[Self] {
+        &self.children
+    }
+
+    /// The facts that this node itself looks up.
+    #[must_use]
+    pub fn facts_read(&self) -> &[FactName] {
+        &self.reads
+    }
+
+    /// The facts that this node itself adds.
+    #[must_use]
+    pub fn facts_written(&self) -> &[FactName] {
+        &self.writes
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(label) = self.label {
+            write!(f, "{label}: ")?;
+        }
+        f.write_str(&self.name)?;
+        for (name, value) in &self.settings {
+            write!(f, " {name}={value}")?;
+        }
+        for (verb, facts) in [("reads", &self.reads), ("writes", &self.writes)] {
+            for (n, fact) in facts.iter().enumerate() {
+                let lead = if n == 0 { format!("  {verb} ") } else { ", ".to_owned() };
+                write!(f, "{lead}{fact}")?;
+            }
+        }
+        writeln!(f)
+    }
+
+    /// Prints the children: a chain of single children goes straight down, a fork is drawn with branches.
+    fn tree(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+        let last = self.children.len().saturating_sub(1);
+        for (n, child) in self.children.iter().enumerate() {
+            let (stem, below) = if n == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            f.write_str(indent)?;
+            f.write_str(stem)?;
+            child.line(f)?;
+            child.tree(f, &format!("{indent}{below}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.line(f)?;
+        self.tree(f, "")
+    }
+}
+
+/// `a::b::Name<c::D>` as `Name<D>`.
+fn short_name(full: &str) -> String {
+    let mut short = String::with_capacity(full.len());
+    let mut word = String::new();
+    for c in full.chars() {
+        match c {
+            ':' => word.clear(),
+            c if c.is_alphanumeric() || matches!(c, '_' | '{' | '}') => word.push(c),
+            c => {
+                short.push_str(&word);
+                word.clear();
+                short.push(c);
+            }
+        }
+    }
+    short + &word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Peer;
+
+    #[test]
+    fn short_names_drop_paths_and_keep_parameters() {
+        for (full, short) in [
+            ("alloc::string::String", "String"),
+            ("a::Stack<b::c::Timeout, core::option::Option<u8>>", "Stack<Timeout, Option<u8>>"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(short_name(full), short);
+        }
+    }
+
+    #[test]
+    fn a_tree_prints_settings_facts_and_branches() {
+        let tree = Description::named("listen").setting("bind", "127.0.0.1:0").writes::<Peer>().child(
+            Description::named("branch")
+                .child(Description::named("tunnel").labelled("yes").child(Description::named("relay")))
+                .child(Description::named("forward").labelled("no").reads::<Peer>()),
+        );
+        let printed = "listen bind=127.0.0.1:0  writes Peer\n\
+                       └─ branch\n\
+                       \x20  ├─ yes: tunnel\n\
+                       \x20  │  └─ relay\n\
+                       \x20  └─ no: forward  reads Peer\n";
+        assert_eq!(tree.to_string(), printed);
+    }
+}

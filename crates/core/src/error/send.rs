@@ -1,0 +1,113 @@
+use std::{error::Error, fmt};
+
+use crate::{BoxError, Extensions};
+
+/// Why a session gave no answer, and whether its peer can have acted on the request.
+///
+/// Engines make it; retries read it.
+pub struct SendError<Req> {
+    // Boxed: a request is large, and errors are rare.
+    inner: Box<Inner<Req>>,
+}
+
+struct Inner<Req> {
+    sent: Sent<Req>,
+    source: BoxError,
+    scope: Extensions,
+}
+
+/// Whether the peer can have acted on the request.
+#[non_exhaustive]
+pub enum Sent<Req> {
+    /// No: nothing of the request left, or the peer said that it did not process it. Here it is again.
+    No(Req),
+    /// It may have.
+    Unknown,
+}
+
+impl<Req> SendError<Req> {
+    /// The request was not sent; it is handed back.
+    pub fn not_sent(request: Req, source: impl Into<BoxError>) -> Self {
+        Self { inner: Box::new(Inner { sent: Sent::No(request), source: source.into(), scope: Extensions::new() }) }
+    }
+
+    /// The peer may have acted on the request.
+    pub fn unknown(source: impl Into<BoxError>) -> Self {
+        Self { inner: Box::new(Inner { sent: Sent::Unknown, source: source.into(), scope: Extensions::new() }) }
+    }
+
+    /// Adds the scope of the attempt: that of the connection it was made on.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Extensions) -> Self {
+        self.inner.scope = scope;
+        self
+    }
+
+    /// Whether the request certainly had no effect.
+    #[must_use]
+    pub fn is_not_sent(&self) -> bool {
+        matches!(self.inner.sent, Sent::No(_))
+    }
+
+    /// What became of the request, and the error beneath.
+    #[must_use]
+    pub fn into_parts(self) -> (Sent<Req>, BoxError, Extensions) {
+        let Inner { sent, source, scope } = *self.inner;
+        (sent, source, scope)
+    }
+
+    /// The request, if it was not sent.
+    #[must_use]
+    pub fn into_request(self) -> Option<Req> {
+        match self.inner.sent {
+            Sent::No(request) => Some(request),
+            Sent::Unknown => None,
+        }
+    }
+
+    /// The error beneath.
+    #[must_use]
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.inner.source
+    }
+
+    /// The scope of the attempt.
+    #[must_use]
+    pub fn scope(&self) -> &Extensions {
+        &self.inner.scope
+    }
+}
+
+// By hand: a request need not be printable, and may hold secrets.
+impl<Req> fmt::Debug for SendError<Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError")
+            .field("not_sent", &self.is_not_sent())
+            .field("source", &self.inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Req> fmt::Debug for Sent<Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::No(_) => "No(..)",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+impl<Req> fmt::Display for SendError<Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.inner.sent {
+            Sent::No(_) => "the request was not sent",
+            Sent::Unknown => "the request failed after it may have been sent",
+        })
+    }
+}
+
+impl<Req> Error for SendError<Req> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.inner.source)
+    }
+}

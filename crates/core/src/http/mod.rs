@@ -1,0 +1,21 @@
+//! The HTTP vocabulary: bodies, scopes on messages, upgrades and informational responses.
+//!
+//! Messages are the ecosystem's own `http::Request` and `http::Response`; here is what they lack.
+
+mod body;
+mod informational;
+mod message;
+#[cfg(feature = "tokio")]
+mod upgrade;
+
+pub use body::{Body, BodyTooLarge};
+pub use informational::{Informational, InformationalError, InformationalSink, OnInformational};
+pub use message::Message;
+#[cfg(feature = "tokio")]
+pub use upgrade::{Upgrade, Upgraded};
+
+/// A request with chaski's [`Body`].
+pub type Request<B = Body> = http::Request<B>;
+
+/// A response with chaski's [`Body`].
+pub type Response<B = Body> = http::Response<B>;

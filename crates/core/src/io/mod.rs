@@ -1,0 +1,60 @@
+//! What can be read and written.
+
+mod peeked;
+mod prefixed;
+
+pub use peeked::Peeked;
+pub use prefixed::Prefixed;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    net::TcpStream,
+};
+
+/// A byte stream that a connection can stand on.
+///
+/// Every `AsyncRead + AsyncWrite` becomes one with an empty `impl`. A wrapper that only adds bytes in front, and changes
+/// none, says so through [`plain_socket`](Self::plain_socket) and [`leftover`](Self::leftover); a relay can then move bytes
+/// in the kernel, and a server can wait for readiness without holding a buffer.
+///
+/// # Contract
+///
+/// The read side and the write side may be polled by two tasks (never at the same time): an engine reads a request body
+/// in the task of whoever holds it and writes in the connection's own, as with [`tokio::io::split`]. So an
+/// implementation keeps the wakers of the two directions apart.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// The socket beneath, when every byte read and written is the socket's own, but for the
+    /// [`leftover`](Self::leftover) that comes first. Never offered by a wrapper that transforms bytes, such as TLS.
+    fn plain_socket(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    /// Bytes read already that a reader gets before the socket's.
+    fn leftover(&self) -> &[u8] {
+        &[]
+    }
+}
+
+/// A byte stream of any type.
+pub type BoxIo = Box<dyn Io>;
+
+impl<T: Io + ?Sized> Io for Box<T> {
+    fn plain_socket(&self) -> Option<&TcpStream> {
+        (**self).plain_socket()
+    }
+
+    fn leftover(&self) -> &[u8] {
+        (**self).leftover()
+    }
+}
+
+impl Io for TcpStream {
+    fn plain_socket(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+#[cfg(unix)]
+impl Io for tokio::net::UnixStream {}
+
+impl Io for DuplexStream {}

@@ -1,0 +1,1 @@
+//! Tests without infrastructure: pipes with chosen faults, mock services, scripted peers.
