@@ -1,0 +1,68 @@
+//! HTTP/1.x messages to bytes and back, without IO.
+//!
+//! For those who write their own engine, test one, or look into traffic. A
+//! server that just wants to serve takes the engine of this crate.
+//!
+//! - [`RequestDecoder`] and [`ResponseDecoder`] take heads off a buffer as it
+//!   fills, and return them with the facts that an engine acts on: how the body
+//!   is delimited, whether the connection persists, what the peer expects.
+//! - [`BodyDecoder`] takes data and trailers off the same buffer.
+//! - [`encode_request_head`] and [`encode_response_head`] write heads, decide
+//!   their framing and say how to send the body; [`encode_chunk_header`] and
+//!   [`encode_last_chunk`] send it in chunks.
+//!
+//! Any split of the input gives the same messages, and the same refusals.
+//!
+//! # Strictness
+//!
+//! What two recipients could read in two ways is refused, not repaired: bare
+//! LF and CR, obsolete folding, white space around names, repeated or
+//! conflicting lengths, codings other than one `chunked`.
+//! [`HeadConfig::lenient_framing`] names the one exception.
+//!
+//! # Limits
+//!
+//! [`HeadConfig`] and [`BodyConfig`]. The length of a body is not limited here.
+//!
+//! # Specification
+//!
+//! | RFC 9112 | what | where |
+//! |---|---|---|
+//! | 2.2 | line ends, one empty line before a request | `scan.rs`, `request.rs` |
+//! | 3, 3.2 | request line, forms of target, Host | `request.rs`, `target.rs` |
+//! | 4 | status line | `response.rs` |
+//! | 5 | field lines | `fields.rs` |
+//! | 6 | Transfer-Encoding, Content-Length, the body's length | `facts.rs`, `response.rs`, `encode/` |
+//! | 7.1 | chunks, extensions, trailers | `body.rs`, `trailers.rs`, `encode/chunk.rs` |
+//! | 8 | incomplete messages | `body.rs` |
+//! | 9.3, 9.6 | persistence | `facts.rs`, `encode/` |
+
+mod body;
+mod config;
+mod encode;
+mod error;
+mod facts;
+mod fields;
+mod message;
+mod names;
+mod request;
+mod response;
+mod scan;
+mod spare;
+mod target;
+mod trailers;
+
+pub use self::body::{BodyDecoder, BodyEvent};
+pub use self::config::{
+    BodyConfig, DEFAULT_MAX_CHUNK_EXTENSION_BYTES, DEFAULT_MAX_EXTENSION_BYTES, DEFAULT_MAX_HEAD_BYTES,
+    DEFAULT_MAX_HEADERS, DEFAULT_MAX_TRAILER_BYTES, DEFAULT_MAX_TRAILERS, DEFAULT_MAX_URI_BYTES, HeadConfig,
+};
+pub use self::encode::{
+    BodyEncoding, BodyPlan, BodySize, CHUNK_END, RequestPlan, ResponsePlan, encode_chunk_header, encode_last_chunk,
+    encode_request_head, encode_response_head,
+};
+pub use self::error::{BodyError, EncodeError, HeadError, HeadFault};
+pub use self::message::{ConnectionTokens, Expectation, Framing, RequestHead, ResponseHead, TargetForm};
+pub use self::request::RequestDecoder;
+pub use self::response::ResponseDecoder;
+pub use self::trailers::is_forbidden_trailer;

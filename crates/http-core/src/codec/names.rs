@@ -1,0 +1,251 @@
+//! Field names that are recognised without an allocation and without hashing.
+//!
+//! `http` makes an allocation for each name it has no constant for, and modern
+//! browsers send a dozen of those (`sec-fetch-*`, `sec-ch-ua*`, `priority`).
+//! Here they are found in a static table and cloned for free, and a name that
+//! is found needs no check of its bytes any more.
+
+use http::HeaderName;
+
+/// What a field means to this codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Host,
+    Connection,
+    ContentLength,
+    TransferEncoding,
+    Upgrade,
+    Expect,
+    /// Nothing.
+    Plain,
+}
+
+/// Finds a name, in any case.
+#[inline]
+pub(super) fn known(name: &[u8]) -> Option<(&'static HeaderName, Field)> {
+    if name.is_empty() || name.len() > LONGEST {
+        return None;
+    }
+    let mut slot = slot_of(name);
+    loop {
+        let index = usize::from(SLOTS[slot]);
+        if index == 0 {
+            return None;
+        }
+        if NAMES[index - 1].len() == name.len() && NAMES[index - 1].as_bytes().eq_ignore_ascii_case(name) {
+            return Some((&HEADER_NAMES[index - 1], FIELDS[index - 1]));
+        }
+        slot = (slot + 1) % SLOT_COUNT;
+    }
+}
+
+const SLOT_COUNT: usize = 512;
+const LONGEST: usize = longest();
+
+/// Where the search for a name begins. The factors were searched for: with
+/// them six of all names stand one slot further on, the rest where they start.
+#[inline]
+const fn slot_of(name: &[u8]) -> usize {
+    // A letter's case is one bit; other bytes may collide, which costs a
+    // comparison and nothing else.
+    const fn at(name: &[u8], index: usize) -> usize {
+        (name[index] | 0x20) as usize
+    }
+    let last = name.len() - 1;
+    (name.len() + at(name, 0) + at(name, name.len() / 2) * 53 + at(name, last) * 38) % SLOT_COUNT
+}
+
+/// The open-addressed table: for each slot 0, or 1 + the index of a name.
+static SLOTS: [u8; SLOT_COUNT] = slots();
+
+const fn slots() -> [u8; SLOT_COUNT] {
+    let mut slots = [0; SLOT_COUNT];
+    let mut index = 0;
+    while index < NAMES.len() {
+        let mut slot = slot_of(NAMES[index].as_bytes());
+        while slots[slot] != 0 {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        slots[slot] = index as u8 + 1;
+        index += 1;
+    }
+    slots
+}
+
+const fn longest() -> usize {
+    let mut longest = 0;
+    let mut index = 0;
+    while index < NAMES.len() {
+        if NAMES[index].len() > longest {
+            longest = NAMES[index].len();
+        }
+        index += 1;
+    }
+    longest
+}
+
+macro_rules! names {
+    ($($name:literal $field:ident)*) => {
+        static NAMES: [&str; COUNT] = [$($name),*];
+        static FIELDS: [Field; COUNT] = [$(Field::$field),*];
+        static HEADER_NAMES: [HeaderName; COUNT] = [$(HeaderName::from_static($name)),*];
+        const COUNT: usize = [$($name),*].len();
+    };
+}
+
+names! {
+    "host" Host
+    "connection" Connection
+    "content-length" ContentLength
+    "transfer-encoding" TransferEncoding
+    "upgrade" Upgrade
+    "expect" Expect
+    "user-agent" Plain
+    "accept" Plain
+    "accept-encoding" Plain
+    "accept-language" Plain
+    "accept-charset" Plain
+    "content-type" Plain
+    "cookie" Plain
+    "referer" Plain
+    "origin" Plain
+    "cache-control" Plain
+    "pragma" Plain
+    "authorization" Plain
+    "range" Plain
+    "if-none-match" Plain
+    "if-modified-since" Plain
+    "if-match" Plain
+    "if-unmodified-since" Plain
+    "if-range" Plain
+    "te" Plain
+    "trailer" Plain
+    "via" Plain
+    "forwarded" Plain
+    "dnt" Plain
+    "date" Plain
+    "from" Plain
+    "max-forwards" Plain
+    "keep-alive" Plain
+    "upgrade-insecure-requests" Plain
+    "priority" Plain
+    "save-data" Plain
+    "purpose" Plain
+    "http2-settings" Plain
+    "proxy-authorization" Plain
+    "proxy-connection" Plain
+    "sec-fetch-site" Plain
+    "sec-fetch-mode" Plain
+    "sec-fetch-dest" Plain
+    "sec-fetch-user" Plain
+    "sec-gpc" Plain
+    "sec-purpose" Plain
+    "sec-ch-ua" Plain
+    "sec-ch-ua-mobile" Plain
+    "sec-ch-ua-platform" Plain
+    "sec-ch-ua-platform-version" Plain
+    "sec-ch-ua-arch" Plain
+    "sec-ch-ua-bitness" Plain
+    "sec-ch-ua-model" Plain
+    "sec-ch-ua-full-version-list" Plain
+    "sec-websocket-key" Plain
+    "sec-websocket-version" Plain
+    "sec-websocket-protocol" Plain
+    "sec-websocket-extensions" Plain
+    "sec-websocket-accept" Plain
+    "x-forwarded-for" Plain
+    "x-forwarded-proto" Plain
+    "x-forwarded-host" Plain
+    "x-forwarded-port" Plain
+    "x-real-ip" Plain
+    "x-request-id" Plain
+    "x-correlation-id" Plain
+    "x-requested-with" Plain
+    "x-api-key" Plain
+    "x-csrf-token" Plain
+    "traceparent" Plain
+    "tracestate" Plain
+    "baggage" Plain
+    "idempotency-key" Plain
+    "access-control-request-method" Plain
+    "access-control-request-headers" Plain
+    "access-control-allow-origin" Plain
+    "access-control-allow-methods" Plain
+    "access-control-allow-headers" Plain
+    "access-control-allow-credentials" Plain
+    "access-control-expose-headers" Plain
+    "access-control-max-age" Plain
+    "server" Plain
+    "etag" Plain
+    "last-modified" Plain
+    "expires" Plain
+    "age" Plain
+    "vary" Plain
+    "set-cookie" Plain
+    "location" Plain
+    "content-encoding" Plain
+    "content-disposition" Plain
+    "content-language" Plain
+    "content-range" Plain
+    "accept-ranges" Plain
+    "allow" Plain
+    "retry-after" Plain
+    "strict-transport-security" Plain
+    "x-content-type-options" Plain
+    "x-frame-options" Plain
+    "x-xss-protection" Plain
+    "content-security-policy" Plain
+    "referrer-policy" Plain
+    "permissions-policy" Plain
+    "alt-svc" Plain
+    "x-powered-by" Plain
+    "x-cache" Plain
+    "cf-ray" Plain
+    "cf-cache-status" Plain
+    "server-timing" Plain
+    "report-to" Plain
+    "nel" Plain
+    "link" Plain
+    "www-authenticate" Plain
+    "proxy-authenticate" Plain
+    "cross-origin-opener-policy" Plain
+    "cross-origin-embedder-policy" Plain
+    "cross-origin-resource-policy" Plain
+    "x-envoy-upstream-service-time" Plain
+    "grpc-status" Plain
+    "grpc-message" Plain
+    "grpc-encoding" Plain
+    "grpc-accept-encoding" Plain
+    "grpc-timeout" Plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for name in NAMES {
+            for spelling in [name.to_owned(), name.to_ascii_uppercase()] {
+                let (found, _) = known(spelling.as_bytes()).expect(name);
+                assert_eq!(found.as_str(), name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_alike_are_not_found() {
+        // 0x0d differs from '-' by the bit that is the case of letters.
+        for name in ["", "hosT\0", "content\rlength", "sec-fetch-sitE\r", "x", "hose", "expec\u{54}t"] {
+            assert!(known(name.as_bytes()).is_none(), "{name:?}");
+        }
+        assert!(known(&[b'a'; 300]).is_none());
+    }
+
+    #[test]
+    fn framing_fields_are_marked() {
+        assert_eq!(known(b"Content-Length").map(|known| known.1), Some(Field::ContentLength));
+        assert_eq!(known(b"TRANSFER-ENCODING").map(|known| known.1), Some(Field::TransferEncoding));
+        assert_eq!(known(b"accept").map(|known| known.1), Some(Field::Plain));
+    }
+}

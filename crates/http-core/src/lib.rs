@@ -1,0 +1,7 @@
+//! HTTP/1.1 for chaski.
+//!
+//! [`codec`] turns bytes into messages and back: strict, incremental, without
+//! IO. The engines on top of it need the feature `tokio`, which is on by
+//! default; without it only the codec is built.
+
+pub mod codec;
