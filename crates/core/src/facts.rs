@@ -1,6 +1,6 @@
 //! Facts that more than one crate knows.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// The addresses of a socket's two ends. A listener adds it to the connections it accepts, a dialer to those it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,3 +31,7 @@ pub struct EffectiveSocketOptions {
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpVersion(pub http::Version);
+
+/// Who the peer proved to be. Whoever checks credentials adds it; logs and limits read it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct User(pub Arc<str>);

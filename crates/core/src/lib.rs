@@ -68,12 +68,12 @@ pub use conn::{Bridge, Conn};
 pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, Route, Target};
 pub use describe::{Description, FactName, describe};
 pub use error::{
-    Attempt, BoxError, ConnectError, ConnectStage, IntoBoxError, SendError, Sent, display_chain, find_cause,
+    Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, Sent, display_chain, find_cause,
 };
 pub use extensions::{Extensions, Fact};
 #[cfg(feature = "http")]
 pub use facts::HttpVersion;
-pub use facts::{EffectiveSocketOptions, SocketAddrs};
+pub use facts::{EffectiveSocketOptions, SocketAddrs, User};
 #[cfg(feature = "tokio")]
 pub use io::{BoxIo, Io, Peeked, Prefixed};
 pub use layer::{Layer, LayerFn, Optional, layer_fn, optional, stack};

@@ -6,7 +6,7 @@ mod send;
 pub use connect::{Attempt, ConnectError, ConnectStage};
 pub use send::{SendError, Sent};
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 /// An error of any type, between boxed layers. [`find_cause`] gets the typed one back.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -34,6 +34,16 @@ pub fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> O
         }
     }
     None
+}
+
+/// A time limit passed. Whoever maps errors to answers (504 in a gateway) finds it with [`find_cause`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} took longer than {limit:?}")]
+pub struct Elapsed {
+    /// What was waited for: `"the response head"`.
+    pub what: &'static str,
+    /// The limit that passed.
+    pub limit: Duration,
 }
 
 /// An error and its chain of sources on one line, `: ` between them. For logs and for text that people read.
