@@ -69,8 +69,9 @@ fn nextest(mode: Mode) -> Command {
 
 fn cargo_test(mode: Mode) -> Command {
     let mut cargo = process::cargo();
-    // `--all-targets` would run benches; these are the targets that hold tests.
-    cargo.args(["test", "--lib", "--bins", "--tests", "--examples"]);
+    // Unit tests of libraries and binaries count as `--tests`; the examples are built for the tests that run them.
+    // Doctests come after, and benches are not tests.
+    cargo.args(["test", "--tests", "--examples"]);
     if mode == Mode::Ci {
         cargo.arg("--no-fail-fast");
     }
