@@ -240,8 +240,12 @@ pub(crate) fn item_end(lines: &[Line], first: usize) -> usize {
     }
 }
 
+/// Whether a `cfg` asks for tests: `test` alone or beside other conditions, which may themselves be negated.
 fn is_test_cfg(attribute: &str) -> bool {
-    attribute.trim_start().starts_with("cfg") && has_word(attribute, "test") && !has_word(attribute, "not")
+    let compact: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
+    compact.starts_with("cfg(")
+        && has_word(&compact, "test")
+        && !["not(test", "not(any(test", "not(all(test"].iter().any(|negated| compact.contains(negated))
 }
 
 /// The code of a file as one run of characters that know their line.

@@ -54,9 +54,11 @@ fn d() {}
 fn e() {}
 #[cfg(any(test, feature = \"x\"))]
 use f::{g, h};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod more;
-fn i() {}";
+fn i() {}
+#[cfg(not(any(test, loom)))]
+fn j() {}";
     let marks = test_lines(&lines(text));
     let marked: Vec<usize> = (0..marks.len()).filter(|&line| marks[line]).map(|line| line + 1).collect();
     assert_eq!(marked, [2, 3, 4, 5, 9, 10, 11, 12]);
