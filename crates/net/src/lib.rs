@@ -1,0 +1,1 @@
+//! TCP and in-memory listeners and connectors: where connections come from.
