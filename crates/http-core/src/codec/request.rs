@@ -201,8 +201,9 @@ fn parse_line(bytes: &Bytes, first: usize) -> Result<RequestLine, HeadError> {
         return Err(HeadError::new(HeadFault::RequestLine, 0));
     };
     let rest = &line[space + 1..];
+    // Its bytes were checked with its length.
     let Ok(method) = Method::from_bytes(&line[..space]) else {
-        return Err(bad_method(&line[..space]));
+        return Err(HeadError::new(HeadFault::RequestLine, 0));
     };
     let (target, version) = match rest.split_last_chunk::<9>() {
         Some((target, b" HTTP/1.1")) => (target, Version::HTTP_11),
@@ -230,34 +231,24 @@ fn parse_line(bytes: &Bytes, first: usize) -> Result<RequestLine, HeadError> {
 #[inline]
 fn line_length(line: &[u8], config: &HeadConfig) -> Result<(), HeadError> {
     let window = &line[..line.len().min(MAX_METHOD_BYTES + 1)];
-    let Some(space) = window.iter().position(|&byte| byte == b' ') else {
-        if let Some(index) = window.iter().position(|&byte| !is_token(byte))
-            && window[index] != b'\r'
-        {
-            return Err(bad_method(window));
-        }
+    let Some(space) = window.iter().position(|&byte| !is_token(byte)) else {
         if line.len() > MAX_METHOD_BYTES {
             let limit = MAX_METHOD_BYTES;
             return Err(HeadError::new(HeadFault::MethodTooLong { limit }, limit));
         }
         return Ok(());
     };
+    match line[space] {
+        b' ' => {}
+        // The line may end here, which is for the parser to refuse.
+        b'\r' if space + 1 == line.len() => return Ok(()),
+        byte => return Err(HeadError::new(HeadFault::Method { byte }, space)),
+    }
     let limit = config.max_uri_bytes;
     if line.len() - space - 1 > limit.saturating_add(AFTER_TARGET) {
         return Err(HeadError::new(HeadFault::UriTooLong { limit }, space + 1));
     }
     Ok(())
-}
-
-#[cold]
-fn bad_method(method: &[u8]) -> HeadError {
-    match method.iter().position(|&byte| !is_token(byte)) {
-        Some(index) => {
-            let byte = method[index];
-            HeadError::new(HeadFault::Method { byte }, index)
-        }
-        None => HeadError::new(HeadFault::RequestLine, 0),
-    }
 }
 
 #[cfg(test)]
