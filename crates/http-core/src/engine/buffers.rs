@@ -1,0 +1,144 @@
+//! Buffers that are held only while there is something in them.
+//!
+//! A connection takes a buffer from its thread's pool just before it reads and puts it back when the read finds nothing,
+//! so that an idle connection holds none.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::AsyncRead;
+
+/// What a fresh buffer holds: a large browser head and then some.
+const READ_SIZE: usize = 8 * 1024;
+
+/// The room that is made for one read of a large body.
+const LARGE_READ: usize = 64 * 1024;
+
+/// Below this much room, a read is not worth its system call.
+const MIN_ROOM: usize = 1024;
+
+/// The most buffers a thread keeps: 64 of 8 KiB.
+const MAX_POOLED: usize = 64;
+
+/// The largest output buffer that is kept.
+const MAX_POOLED_OUTPUT: usize = 32 * 1024;
+
+struct Pool {
+    read: Vec<BytesMut>,
+    write: Vec<Vec<u8>>,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { read: Vec::new(), write: Vec::new() }) };
+}
+
+/// The read buffer of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBuf {
+    pub(crate) bytes: BytesMut,
+    /// The last read filled all the room there was: the next one gets more.
+    full: bool,
+}
+
+impl ReadBuf {
+    /// Makes room for a read: at least `READ_SIZE` into an empty buffer, more when reads come in full.
+    fn make_room(&mut self) {
+        if self.bytes.capacity() == 0
+            && let Some(pooled) = POOL.with_borrow_mut(|pool| pool.read.pop())
+        {
+            self.bytes = pooled;
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        if self.full {
+            self.bytes.reserve(LARGE_READ);
+        } else if room < MIN_ROOM {
+            self.bytes.reserve(READ_SIZE);
+        }
+    }
+
+    /// Gives an empty buffer back.
+    pub(crate) fn release(&mut self) {
+        if !self.bytes.is_empty() || self.bytes.capacity() == 0 {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        self.full = false;
+        // A buffer whose earlier bytes are still held by a message is left to that message.
+        if bytes.try_reclaim(READ_SIZE) && bytes.capacity() <= 2 * READ_SIZE {
+            POOL.with_borrow_mut(|pool| {
+                if pool.read.len() < MAX_POOLED {
+                    pool.read.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+/// Reads once into `buf`. `Ready(Ok(0))` is the end of the stream. When nothing is there and nothing is held, the buffer goes
+/// back to the pool.
+pub(crate) fn poll_fill<I: AsyncRead + Unpin>(
+    io: &mut I,
+    buf: &mut ReadBuf,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    buf.make_room();
+    let room = buf.bytes.capacity() - buf.bytes.len();
+    match tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut buf.bytes) {
+        Poll::Ready(Ok(n)) => {
+            buf.full = n >= room && room >= READ_SIZE / 2;
+            Poll::Ready(Ok(n))
+        }
+        other => {
+            buf.release();
+            other
+        }
+    }
+}
+
+/// Takes an empty output buffer.
+pub(crate) fn take_output() -> Vec<u8> {
+    POOL.with_borrow_mut(|pool| pool.write.pop()).unwrap_or_default()
+}
+
+/// Gives an output buffer back.
+pub(crate) fn put_output(mut bytes: Vec<u8>) {
+    if bytes.capacity() == 0 || bytes.capacity() > MAX_POOLED_OUTPUT {
+        return;
+    }
+    bytes.clear();
+    POOL.with_borrow_mut(|pool| {
+        if pool.write.len() < MAX_POOLED {
+            pool.write.push(bytes);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_holds_no_buffer() {
+        let (mut io, _far) = tokio::io::duplex(16);
+        let mut buf = ReadBuf::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(poll_fill(&mut io, &mut buf, &mut cx).is_pending());
+        assert_eq!(buf.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_a_message_still_holds_is_not_pooled() {
+        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), full: false };
+        buf.bytes.put_slice(b"head");
+        let head = buf.bytes.split().freeze();
+        let pooled = POOL.with_borrow(|pool| pool.read.len());
+        buf.release();
+        assert_eq!(POOL.with_borrow(|pool| pool.read.len()), pooled);
+        assert_eq!(head, "head");
+    }
+}

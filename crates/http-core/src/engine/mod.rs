@@ -1,0 +1,11 @@
+//! What the two sides of the engine share: buffers, deadlines, output and the clock.
+
+mod buffers;
+mod date;
+mod deadline;
+mod output;
+
+pub(crate) use buffers::{ReadBuf, poll_fill};
+pub(crate) use date::Date;
+pub(crate) use deadline::Deadline;
+pub(crate) use output::Output;

@@ -1,0 +1,121 @@
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+
+use super::buffers::{put_output, take_output};
+
+/// Up to this many bytes are copied behind the head, so that both leave in one write; more go out uncopied.
+const COPY_LIMIT: usize = 16 * 1024;
+
+/// What waits to be written: encoded bytes, and behind them at most one large piece that is not copied.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    encoded: Vec<u8>,
+    /// How much of `encoded` was written.
+    written: usize,
+    large: Bytes,
+    /// What follows the large piece: the end of a chunk.
+    after: &'static [u8],
+}
+
+impl Output {
+    /// How much may wait before it has to be written: 64 KiB.
+    pub(crate) const MAX_BATCH: usize = 64 * 1024;
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written == self.encoded.len() && self.large.is_empty() && self.after.is_empty()
+    }
+
+    /// Whether more should be added before a write: there is room, and no large piece waits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.encoded.len() < Self::MAX_BATCH && self.large.is_empty() && self.after.is_empty()
+    }
+
+    /// The buffer to append encoded bytes to. Only while [`has_room`](Self::has_room), or after a flush.
+    pub(crate) fn encoded(&mut self) -> &mut Vec<u8> {
+        debug_assert!(self.large.is_empty() && self.after.is_empty(), "encoded bytes would overtake a large piece");
+        if self.encoded.capacity() == 0 {
+            self.encoded = take_output();
+        }
+        &mut self.encoded
+    }
+
+    /// Appends data and what follows it.
+    pub(crate) fn push(&mut self, data: Bytes, after: &'static [u8]) {
+        if data.len() <= COPY_LIMIT {
+            let encoded = self.encoded();
+            encoded.extend_from_slice(&data);
+            encoded.extend_from_slice(after);
+        } else {
+            self.large = data;
+            self.after = after;
+        }
+    }
+
+    /// Writes everything and flushes the IO.
+    ///
+    /// A write that takes nothing is an error: the stream is closed (RFC-less, but every loop that tries again spins).
+    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(&mut self, io: &mut I, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let n = if self.large.is_empty() && self.after.is_empty() {
+                ready!(Pin::new(&mut *io).poll_write(cx, &self.encoded[self.written..]))?
+            } else {
+                let slices =
+                    [IoSlice::new(&self.encoded[self.written..]), IoSlice::new(&self.large), IoSlice::new(self.after)];
+                if io.is_write_vectored() {
+                    ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices))?
+                } else {
+                    let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+                    ready!(Pin::new(&mut *io).poll_write(cx, first))?
+                }
+            };
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(n);
+        }
+        self.written = 0;
+        self.encoded.clear();
+        Pin::new(io).poll_flush(cx)
+    }
+
+    fn advance(&mut self, mut n: usize) {
+        let encoded = n.min(self.encoded.len() - self.written);
+        self.written += encoded;
+        n -= encoded;
+        let large = n.min(self.large.len());
+        self.large.advance(large);
+        if self.large.is_empty() {
+            self.large = Bytes::new();
+        }
+        n -= large;
+        self.after = &self.after[n.min(self.after.len())..];
+    }
+
+    /// Drops what waits.
+    pub(crate) fn clear(&mut self) {
+        self.encoded.clear();
+        self.written = 0;
+        self.large = Bytes::new();
+        self.after = &[];
+    }
+
+    /// Gives the buffer back, when nothing waits.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.written = 0;
+            put_output(std::mem::take(&mut self.encoded));
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        put_output(std::mem::take(&mut self.encoded));
+    }
+}
