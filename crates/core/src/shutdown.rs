@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -54,7 +54,11 @@ impl Shutdown {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            signal: ShutdownSignal { draining: CancellationToken::new(), cut: CancellationToken::new() },
+            signal: ShutdownSignal {
+                begun: Arc::new(AtomicBool::new(false)),
+                draining: CancellationToken::new(),
+                cut: CancellationToken::new(),
+            },
             tracker: TaskTracker::new(),
             cut: Arc::new(AtomicUsize::new(0)),
         }
@@ -80,6 +84,7 @@ impl Shutdown {
 
     /// Begins to drain. Does not wait.
     pub fn begin(&self) {
+        self.signal.begun.store(true, Ordering::Release);
         self.signal.draining.cancel();
         self.tracker.close();
     }
@@ -119,6 +124,8 @@ pub struct ShutdownReport {
 /// Tells when draining begins and when what is left is cut. Cheap to clone; may be kept as a fact.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
+    // Asked once for each request; the token would take its lock.
+    begun: Arc<AtomicBool>,
     draining: CancellationToken,
     cut: CancellationToken,
 }
@@ -127,7 +134,7 @@ impl ShutdownSignal {
     /// Whether draining has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.begun.load(Ordering::Acquire)
     }
 
     /// Completes when draining begins. Cancel safe.

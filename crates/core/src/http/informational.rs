@@ -2,26 +2,33 @@ use std::{error::Error, fmt, sync::Arc};
 
 use http::{HeaderMap, Response, StatusCode};
 
-/// Sends informational responses (1xx) ahead of the final one; a server's engine makes it available as a fact.
+use super::Message;
+
+/// Sends informational responses (1xx) ahead of the final one to a request.
 ///
 /// ```
-/// use chaski_core::http::{Informational, Message, Request};
+/// use chaski_core::http::{Informational, Request};
 ///
 /// async fn handler(request: Request) {
-///     if let Some(informational) = request.fact::<Informational>() {
+///     if let Some(informational) = Informational::of(&request) {
 ///         let mut hints = http::HeaderMap::new();
 ///         hints.insert("link", "</style.css>; rel=preload".parse().unwrap());
-///         let _ = informational.send(http::StatusCode::EARLY_HINTS, hints);
+///         let _ = informational.send(http::StatusCode::EARLY_HINTS, &hints);
 ///     }
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Informational(Arc<dyn InformationalSink>);
+pub struct Informational {
+    sink: Arc<dyn InformationalSink>,
+    request: u64,
+}
 
 impl Informational {
-    /// Made by engines.
-    pub fn new(sink: Arc<dyn InformationalSink>) -> Self {
-        Self(sink)
+    /// The way to the sender of `request`. `None` when it came through no engine, or through one whose connection records
+    /// no facts.
+    pub fn of(request: &impl Message) -> Option<Self> {
+        let InformationalSource(sink) = request.fact::<InformationalSource>()?;
+        Some(Self { sink: Arc::clone(sink), request: sink.request() })
     }
 
     /// Queues an informational response; it leaves before the final one. `100` is the engine's own business: it is sent
@@ -30,12 +37,12 @@ impl Informational {
     /// # Errors
     ///
     /// [`InformationalError`]: see its variants.
-    pub fn send(&self, status: StatusCode, headers: HeaderMap) -> Result<(), InformationalError> {
+    pub fn send(&self, status: StatusCode, headers: &HeaderMap) -> Result<(), InformationalError> {
         // RFC 9110 section 15.2.2: 101 is final for HTTP/1.1, it is answered with an upgrade.
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(InformationalError::NotInformational(status));
         }
-        self.0.send(status, headers)
+        self.sink.send(self.request, status, headers)
     }
 }
 
@@ -45,14 +52,27 @@ impl fmt::Debug for Informational {
     }
 }
 
-/// Where an engine takes informational responses from a handler.
+/// The fact by which an engine offers [`Informational`] responses: one for a connection, not for each request.
+#[derive(Clone)]
+pub struct InformationalSource(pub Arc<dyn InformationalSink>);
+
+impl fmt::Debug for InformationalSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InformationalSource").finish_non_exhaustive()
+    }
+}
+
+/// Where an engine takes informational responses from handlers.
 pub trait InformationalSink: Send + Sync + 'static {
-    /// Queues one for the request that is being handled.
+    /// The number of the request that is being handled.
+    fn request(&self) -> u64;
+
+    /// Queues one for the request of that number.
     ///
     /// # Errors
     ///
     /// Those of [`Informational::send`].
-    fn send(&self, status: StatusCode, headers: HeaderMap) -> Result<(), InformationalError>;
+    fn send(&self, request: u64, status: StatusCode, headers: &HeaderMap) -> Result<(), InformationalError>;
 }
 
 /// Why an informational response was not queued.

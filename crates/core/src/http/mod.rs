@@ -9,7 +9,7 @@ mod message;
 mod upgrade;
 
 pub use body::{Body, BodyTooLarge};
-pub use informational::{Informational, InformationalError, InformationalSink, OnInformational};
+pub use informational::{Informational, InformationalError, InformationalSink, InformationalSource, OnInformational};
 pub use message::Message;
 #[cfg(feature = "tokio")]
 pub use upgrade::{Upgrade, Upgraded};
