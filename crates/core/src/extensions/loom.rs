@@ -1,8 +1,5 @@
-//! Models that loom runs through every interleaving and every order of memory effects that the code allows:
-//!
-//! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test -p chaski-core --no-default-features --lib --release extensions::loom
-//! ```
+//! Models that loom runs through every interleaving and every order of memory effects that the code allows.
+//! `tests/loom_extensions.rs` says how to run them.
 
 use std::fmt;
 
@@ -12,33 +9,37 @@ use ::loom::sync::Arc;
 use ::loom::{model, thread};
 
 use super::Extensions;
+use super::scope::SLOTS;
 
 /// A fact that loom watches. It is written when it is made and when it is dropped and read when it is found, so
-/// loom fails the model when one of these is not ordered against the others, and when it is leaked.
-struct Watched<const N: usize> {
-    value: UnsafeCell<u8>,
-    _leak: Track<()>,
+/// loom fails the model when one of these is not ordered against the others, and when it is leaked. With a pad it is
+/// too large to be stored in the scope itself.
+struct Watched<const N: usize, const PAD: usize> {
+    watch: Box<(UnsafeCell<u8>, Track<()>)>,
+    pad: [u64; PAD],
 }
 
-impl<const N: usize> Watched<N> {
+impl<const N: usize, const PAD: usize> Watched<N, PAD> {
     fn new(value: u8) -> Self {
-        Self { value: UnsafeCell::new(value), _leak: Track::new(()) }
+        Self { watch: Box::new((UnsafeCell::new(value), Track::new(()))), pad: [u64::from(value); PAD] }
     }
 
     #[expect(unsafe_code, reason = "loom's cell hands out a pointer, and checks its use")]
     fn read(&self) -> u8 {
         // SAFETY: the cell is written in `drop` only, which loom verifies.
-        self.value.with(|value| unsafe { *value })
+        let value = self.watch.0.with(|value| unsafe { *value });
+        assert_eq!(self.pad, [u64::from(value); PAD]);
+        value
     }
 }
 
-impl<const N: usize> Drop for Watched<N> {
+impl<const N: usize, const PAD: usize> Drop for Watched<N, PAD> {
     fn drop(&mut self) {
-        self.value.with_mut(|_| ());
+        self.watch.0.with_mut(|_| ());
     }
 }
 
-impl<const N: usize> fmt::Debug for Watched<N> {
+impl<const N: usize, const PAD: usize> fmt::Debug for Watched<N, PAD> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watched<{N}>")
     }
@@ -46,15 +47,22 @@ impl<const N: usize> fmt::Debug for Watched<N> {
 
 #[expect(unsafe_code, reason = "the cell is there for loom to find races on")]
 // SAFETY: a shared one is only read.
-unsafe impl<const N: usize> Sync for Watched<N> {}
+unsafe impl<const N: usize, const PAD: usize> Sync for Watched<N, PAD> {}
 
-type A = Watched<0>;
-type B = Watched<1>;
-type C = Watched<2>;
+type A = Watched<0, 0>;
+type B = Watched<1, 8>;
+type C = Watched<2, 0>;
 
-fn read<const N: usize>(ext: &Extensions) -> Option<u8> {
-    ext.get::<Watched<N>>().map(Watched::read)
+fn read_a(ext: &Extensions) -> Option<u8> {
+    ext.get::<A>().map(Watched::read)
 }
+
+fn read_b(ext: &Extensions) -> Option<u8> {
+    ext.get::<B>().map(Watched::read)
+}
+
+#[derive(Debug)]
+struct Filler;
 
 /// Two threads race for the first insert through one shared handle, a third reads.
 #[test]
@@ -66,22 +74,22 @@ fn first_inserts_through_one_handle() {
                 let ext = Arc::clone(&ext);
                 move || {
                     assert!(ext.insert(A::new(1)));
-                    assert_eq!(read::<0>(&ext), Some(1));
+                    assert_eq!(read_a(&ext), Some(1));
                 }
             }),
             thread::spawn({
                 let ext = Arc::clone(&ext);
                 move || {
                     assert!(ext.insert(B::new(2)));
-                    assert_eq!(read::<1>(&ext), Some(2));
+                    assert_eq!(read_b(&ext), Some(2));
                 }
             }),
         ];
-        assert!(matches!(read::<0>(&ext), None | Some(1)));
+        assert!(matches!(read_a(&ext), None | Some(1)));
         for thread in threads {
             thread.join().unwrap();
         }
-        assert_eq!((read::<0>(&ext), read::<1>(&ext)), (Some(1), Some(2)));
+        assert_eq!((read_a(&ext), read_b(&ext)), (Some(1), Some(2)));
     });
 }
 
@@ -93,10 +101,10 @@ fn first_inserts_through_clones() {
         let clone = ext.clone();
         let other = thread::spawn(move || {
             assert!(clone.insert(A::new(1)));
-            assert_eq!(read::<0>(&clone), Some(1));
+            assert_eq!(read_a(&clone), Some(1));
         });
         assert!(ext.insert(B::new(2)));
-        assert_eq!(read::<1>(&ext), Some(2));
+        assert_eq!(read_b(&ext), Some(2));
         drop(ext);
         other.join().unwrap();
     });
@@ -118,7 +126,7 @@ fn clone_against_first_insert() {
         assert!(ext.insert(A::new(1)));
         let clone = cloner.join().unwrap();
         assert!(clone.same_scope(&ext));
-        assert_eq!((read::<0>(&clone), read::<1>(&ext)), (Some(1), Some(2)));
+        assert_eq!((read_a(&clone), read_b(&ext)), (Some(1), Some(2)));
     });
 }
 
@@ -135,14 +143,14 @@ fn get_from_the_parent_against_first_inserts() {
             thread::spawn(move || assert!(child.insert(B::new(value))))
         });
         let found: &A = child.get().unwrap();
-        let own = read::<1>(&child);
+        let own = read_b(&child);
         assert!(matches!(own, None | Some(2 | 3)));
         assert_eq!(found.read(), 1);
         for thread in threads {
             thread.join().unwrap();
         }
         assert_eq!(found.read(), 1);
-        assert!(matches!(read::<1>(&child), Some(2 | 3)));
+        assert!(matches!(read_b(&child), Some(2 | 3)));
     });
 }
 
@@ -158,8 +166,8 @@ fn get_against_insert() {
                 ext.insert(B::new(2));
             }
         });
-        if read::<1>(&ext).is_some() {
-            assert_eq!(read::<0>(&ext), Some(1));
+        if read_b(&ext).is_some() {
+            assert_eq!(read_a(&ext), Some(1));
         }
         writer.join().unwrap();
     });
@@ -183,8 +191,8 @@ fn fork_against_first_insert() {
             });
             assert!(ext.insert(A::new(1)));
             let child = forker.join().unwrap();
-            assert_eq!((read::<0>(&child), read::<1>(&child)), (Some(1), Some(2)));
-            assert_eq!(read::<1>(&ext), None);
+            assert_eq!((read_a(&child), read_b(&child)), (Some(1), Some(2)));
+            assert_eq!(read_b(&ext), None);
         });
     }
 }
@@ -199,9 +207,9 @@ fn last_handles_dropped_at_once() {
         let threads = [
             thread::spawn(move || {
                 used.insert(B::new(2));
-                assert_eq!(read::<0>(&used), Some(1));
+                assert_eq!(read_a(&used), Some(1));
             }),
-            thread::spawn(move || assert_eq!(read::<0>(&unused), Some(1))),
+            thread::spawn(move || assert_eq!(read_a(&unused), Some(1))),
         ];
         parent.insert(C::new(3));
         drop(parent);
@@ -211,11 +219,35 @@ fn last_handles_dropped_at_once() {
     });
 }
 
+/// Two threads insert behind the slots, a third reads: facts in the list are published as those in the slots are.
+#[test]
+fn inserts_into_the_list() {
+    model(|| {
+        let ext = Extensions::new();
+        for _ in 0..SLOTS {
+            ext.insert(Filler);
+        }
+        let threads = [
+            thread::spawn({
+                let ext = ext.clone();
+                move || assert!(ext.insert(A::new(1)))
+            }),
+            thread::spawn({
+                let ext = ext.clone();
+                move || assert!(ext.insert(B::new(2)))
+            }),
+        ];
+        assert!(matches!(read_a(&ext), None | Some(1)));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!((read_a(&ext), read_b(&ext)), (Some(1), Some(2)));
+    });
+}
+
 /// Two threads race for the last place: one gets it, and the fact of the other is dropped.
 #[test]
 fn last_place_in_a_scope() {
-    #[derive(Debug)]
-    struct Filler;
     model(|| {
         let ext = Extensions::new();
         for _ in 1..Extensions::MAX_FACTS {
@@ -228,7 +260,7 @@ fn last_place_in_a_scope() {
         let here = ext.insert(B::new(2));
         let there = other.join().unwrap();
         assert!(here != there);
-        assert_eq!(read::<0>(&ext).is_some(), there);
-        assert_eq!(read::<1>(&ext).is_some(), here);
+        assert_eq!(read_a(&ext).is_some(), there);
+        assert_eq!(read_b(&ext).is_some(), here);
     });
 }

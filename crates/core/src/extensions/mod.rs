@@ -72,11 +72,11 @@ impl<T: Any + fmt::Debug + Send + Sync> Fact for T {}
 ///
 /// # Cost
 ///
-/// A handle is one word. `new` allocates nothing; the first insert allocates the scope, and each insert one node.
-/// A look-up compares one type id per fact on its way, takes no lock and allocates nothing. A new child has no
-/// scope in memory until its first insert. For a handle to be cloned or forked its own scope must exist, because
-/// the other handle has to see the facts that are inserted later: `clone` and `fork` of a handle that has none yet
-/// make it, at the cost of that handle's one allocation.
+/// A handle is one word. `new` allocates nothing; the first insert allocates the scope, which has room for four
+/// facts of up to four words. Larger and later facts are allocated one by one. A look-up compares one type id per
+/// fact on its way, takes no lock and allocates nothing. A new child has no scope in memory until its first insert.
+/// For a handle to be cloned or forked its own scope must exist, because the other handle has to see the facts that
+/// are inserted later: `clone` and `fork` of a handle that has none yet make it, at the cost of its one allocation.
 ///
 /// # Limits
 ///
@@ -98,14 +98,14 @@ impl Extensions {
     pub const MAX_FACTS: usize = scope::MAX_FACTS;
 
     /// A scope without a parent and without facts. Allocates nothing.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     #[must_use]
     pub const fn new() -> Self {
         Self { handle: Handle::empty() }
     }
 
     /// As above, but loom's atomics cannot be made in a constant.
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     #[must_use]
     pub fn new() -> Self {
         Self { handle: Handle::empty() }
@@ -125,12 +125,13 @@ impl Extensions {
             warn_of_handle();
             return false;
         }
-        let scope = self.handle.own();
-        let taken = scope.push(fact);
-        if !taken {
-            warn_of_full(scope, type_name::<T>());
+        match self.handle.insert(fact) {
+            Ok(()) => true,
+            Err(full) => {
+                warn_of_full(full, type_name::<T>());
+                false
+            }
         }
-        taken
     }
 
     /// The newest fact of this type: in this scope, else in the nearest parent that has one.

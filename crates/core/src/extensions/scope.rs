@@ -1,12 +1,19 @@
 //! Scopes in memory: the handle's word, the scope, its list of facts. All unsafe code of [`Extensions`] is here.
 //!
 //! ```text
-//!  Handle (one word)                 Scope                            Node<T>
-//!    null           no scope         references   (handles, children)   TypeId
-//!    parent | 1     a child,         parent       (one reference)       vtable
-//!                   not made yet     head --------------------------->  next -> older -> .. -> null
-//!    scope          its own          refused                            count, value
+//!  Handle (one word)               Scope                                  Node<T>
+//!    null         no scope         references  (handles and children)       TypeId
+//!    parent | 1   a child,         parent      (one reference)              vtable
+//!                 not made yet     taken       (places given out)           next -> older -> .. -> null
+//!    scope        its own          slots  ---> nodes, here or in a box      value
+//!                                  space       (for the small ones)
+//!                                  head  ----> nodes in boxes, linked
 //! ```
+//!
+//! The first facts of a scope go to its slots: a place is taken by counting up, the node is written into the
+//! scope's own memory when it is small, and published by a store. Later ones are pushed to the front of a list. So
+//! the few facts of a message cost one allocation and one locked instruction each, and the list bounds nothing but
+//! the memory of the few scopes that have more.
 //!
 //! What holds, and what every `SAFETY` comment below leans on:
 //!
@@ -14,31 +21,38 @@
 //!   parent that the handle had moves into the new scope, so all that was reachable through the handle remains so.
 //! - A handle owns one reference to the scope in its word, own or parent; a scope owns one to its parent. A scope
 //!   is freed when its last reference goes, so what a borrowed handle reaches lives as long as the borrow.
-//! - Nodes are pushed at the head, never unlinked, never written after they were published, and freed with their
-//!   scope only.
+//! - A place is given out once. Nodes are published once, never unlinked, never written after that, and freed with
+//!   their scope only.
 //!
 //! [`Extensions`]: super::Extensions
 #![expect(
     unsafe_code,
-    reason = "a tagged word and an intrusive list: less than half the time of a locked or boxed form in the \
-              fork-insert-look-up measurement, and that is on the path of every request"
+    reason = "a tagged word and facts stored in place: a form with locks and boxes takes more than twice the time, \
+              and that is on the path of every request"
 )]
 
 use std::any::TypeId;
+use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::{self, ManuallyDrop};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, fence};
 
 use super::Fact;
 
 /// The bound of one scope: see `Extensions::MAX_FACTS`.
 pub(super) const MAX_FACTS: usize = 64;
+
+/// The number of facts that a scope has room for itself: most messages have no more.
+pub(super) const SLOTS: usize = 4;
+
+/// Room for one node with a value of up to four words, such as a socket address. Larger ones go to a box.
+type Space = [u64; 8];
 
 /// The bit in a handle's word which says that the scope there is the parent's. Free, as scopes are aligned.
 const CHILD: usize = 1;
@@ -60,12 +74,12 @@ pub(super) enum State<'a> {
 }
 
 impl Handle {
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(super) const fn empty() -> Self {
         Self { word: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(super) fn empty() -> Self {
         Self { word: AtomicPtr::new(ptr::null_mut()) }
     }
@@ -82,12 +96,35 @@ impl Handle {
         Self { word: AtomicPtr::new(parent.0.as_ptr().map_addr(|addr| addr | CHILD)) }
     }
 
-    /// The scope to insert into, made when it is missing.
+    /// Adds a fact to the own scope, which is made when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// The scope, when it is full.
     #[inline]
-    pub(super) fn own(&self) -> &Scope {
-        // SAFETY: the word holds a reference to this scope and keeps it until the handle is dropped, which the
-        // borrow of `self` in the result forbids.
-        unsafe { self.own_ref().0.as_ref() }
+    pub(super) fn insert<T: Fact>(&self, value: T) -> Result<(), &Scope> {
+        let word = self.word.load(Acquire);
+        if word.is_null() || is_child(word) {
+            return self.insert_first(word, value);
+        }
+        // SAFETY: the word holds a reference to its own scope, and keeps it for the borrow of `self`.
+        let scope = unsafe { &*word };
+        scope.push(value)
+    }
+
+    /// Makes the own scope of a handle whose word was `seen` with the fact already in it, which spares the two
+    /// locked instructions that it takes to add it afterwards.
+    fn insert_first<T: Fact>(&self, seen: *mut Scope, value: T) -> Result<(), &Scope> {
+        let made = Scope::new(parent_in(seen), 1);
+        // SAFETY: the scope is not published, and it was made with its first place given out, to this fact.
+        unsafe { made.as_ref().place(0, value) };
+        let Err((winner, mut lost)) = self.publish(seen, made) else {
+            return Ok(());
+        };
+        // SAFETY: the fact was placed there above, with this type.
+        let value = unsafe { lost.take_first::<T>() };
+        // SAFETY: the word holds a reference to this scope, and keeps it for the borrow of `self`.
+        unsafe { &*winner.as_ptr() }.push(value)
     }
 
     /// The scope to begin a look-up in: the own one, else the parent's.
@@ -122,20 +159,31 @@ impl Handle {
     /// Makes the own scope of a handle whose word was `seen`: empty or a child.
     #[cold]
     fn make_own(&self, seen: *mut Scope) -> ManuallyDrop<ScopeRef> {
-        let made = Scope::with_parent(NonNull::new(untag(seen)).map(ScopeRef));
+        let made = Scope::new(parent_in(seen), 0);
+        ManuallyDrop::new(ScopeRef(match self.publish(seen, made) {
+            Ok(()) => made,
+            Err((winner, _lost)) => winner,
+        }))
+    }
+
+    /// Puts a scope that was made for this handle into its word, which was `seen`.
+    ///
+    /// # Errors
+    ///
+    /// The scope that another thread put there in the meantime, and the own one back, without its parent.
+    fn publish(&self, seen: *mut Scope, made: NonNull<Scope>) -> Result<(), (NonNull<Scope>, Box<Scope>)> {
         // Release publishes the scope's fields; a loser acquires those of the winner's scope.
         let won = self.word.compare_exchange(seen, made.as_ptr(), Release, Acquire);
         let Err(winner) = won else {
-            return ManuallyDrop::new(ScopeRef(made));
+            return Ok(());
         };
-        // SAFETY: `made` came from a box and was never published.
+        // SAFETY: `made` came from a box and was not published.
         let mut lost = unsafe { Box::from_raw(made.as_ptr()) };
         // The word's reference to the parent has moved into the winner's scope.
         mem::forget(lost.parent.take());
-        // The word changes once, so what is there now is a scope.
         debug_assert!(!winner.is_null() && !is_child(winner));
-        // SAFETY: no handle becomes empty again, and `seen` was the only other word it had.
-        ManuallyDrop::new(ScopeRef(unsafe { NonNull::new_unchecked(winner) }))
+        // SAFETY: the word changes once, from what was seen to a scope.
+        Err((unsafe { NonNull::new_unchecked(winner) }, lost))
     }
 }
 
@@ -147,6 +195,11 @@ impl Drop for Handle {
             drop(ScopeRef(scope));
         }
     }
+}
+
+/// The reference to a parent in a word, which is empty or a child's, to be moved into the scope that is made.
+fn parent_in(word: *mut Scope) -> Option<ScopeRef> {
+    NonNull::new(untag(word)).map(ScopeRef)
 }
 
 fn is_child(word: *mut Scope) -> bool {
@@ -210,17 +263,28 @@ impl Drop for ScopeRef {
 pub(super) struct Scope {
     references: AtomicUsize,
     parent: Option<ScopeRef>,
-    /// The newest fact.
+    /// The number of places given out, to facts that are there or about to be. Races for the last one may leave it
+    /// above the bound.
+    taken: AtomicUsize,
+    /// The first facts, in their order. One that is null has no fact yet, but a later one may.
+    slots: [AtomicPtr<Header>; SLOTS],
+    /// Where the nodes in `slots` are, if they are small.
+    space: [UnsafeCell<MaybeUninit<Space>>; SLOTS],
+    /// The newest of all further facts.
     head: AtomicPtr<Header>,
     /// Whether a fact was refused, and that was said.
     refused: AtomicBool,
 }
 
 impl Scope {
-    fn with_parent(parent: Option<ScopeRef>) -> NonNull<Self> {
+    /// A scope with one reference, the first `taken` places of which belong to the caller.
+    fn new(parent: Option<ScopeRef>, taken: usize) -> NonNull<Self> {
         let scope = Box::new(Self {
             references: AtomicUsize::new(1),
             parent,
+            taken: AtomicUsize::new(taken),
+            slots: [const { ptr::null_mut() }; SLOTS].map(AtomicPtr::new),
+            space: [const { UnsafeCell::new(MaybeUninit::uninit()) }; SLOTS],
             head: AtomicPtr::new(ptr::null_mut()),
             refused: AtomicBool::new(false),
         });
@@ -234,7 +298,7 @@ impl Scope {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.head.load(Acquire).is_null()
+        self.nodes().next().is_none()
     }
 
     /// Whether this is the first time that a fact is refused.
@@ -242,53 +306,106 @@ impl Scope {
         !self.refused.swap(true, Relaxed)
     }
 
-    /// Adds a fact, unless the scope is full.
-    pub(super) fn push<T: Fact>(&self, value: T) -> bool {
-        let mut older = self.head.load(Acquire);
-        // SAFETY: the head is null or a published node of this scope.
-        let mut count = unsafe { count_from(older) };
-        if count == MAX_FACTS {
-            return false;
+    /// Adds a fact.
+    ///
+    /// # Errors
+    ///
+    /// This scope, when it is full.
+    fn push<T: Fact>(&self, value: T) -> Result<(), &Self> {
+        // Looked at first, so that refusals do not count up for ever.
+        if self.taken.load(Relaxed) >= MAX_FACTS {
+            return Err(self);
         }
-        let node = Box::into_raw(Box::new(Node {
-            header: Header { type_id: TypeId::of::<T>(), vtable: Vtable::of::<T>(), next: older, count: count + 1 },
-            value,
-        }));
-        // Release publishes the node, Acquire on failure allows to read the count of the newer one. A node's count
-        // is right because the exchange succeeds only on the head that it was taken from: so the exchange that
-        // links the fact also reserves its place, and the bound is exact without a counter.
-        while let Err(newer) = self.head.compare_exchange_weak(older, node.cast(), Release, Acquire) {
-            older = newer;
-            // SAFETY: as above.
-            count = unsafe { count_from(older) };
-            if count == MAX_FACTS {
-                // SAFETY: the node came from a box just now and was not published.
-                drop(unsafe { Box::from_raw(node) });
-                return false;
+        // Only the count itself is agreed on here; the nodes are published by the stores to `slots` and `head`.
+        let place = self.taken.fetch_add(1, Relaxed);
+        if place >= MAX_FACTS {
+            return Err(self);
+        }
+        if place < SLOTS {
+            // SAFETY: each place is given out once, and this one was given out here.
+            unsafe { self.place(place, value) };
+        } else {
+            self.link(value);
+        }
+        Ok(())
+    }
+
+    /// Stores a fact in a slot.
+    ///
+    /// # Safety
+    ///
+    /// The place was given out to this fact.
+    #[inline]
+    unsafe fn place<T: Fact>(&self, place: usize, value: T) {
+        let node = if Node::<T>::IS_SMALL {
+            let node = self.space[place].get().cast::<Node<T>>();
+            // SAFETY: the node fits, and until it is published nobody but the owner of the place goes there.
+            unsafe { node.write(Node::new(&Vtable::<T>::IN_PLACE, value)) };
+            node
+        } else {
+            Box::into_raw(Box::new(Node::new(&Vtable::<T>::BOXED, value)))
+        };
+        self.slots[place].store(node.cast(), Release);
+    }
+
+    /// Stores a fact in the list.
+    fn link<T: Fact>(&self, value: T) {
+        let node = Box::into_raw(Box::new(Node::new(&Vtable::<T>::BOXED, value)));
+        let mut older = self.head.load(Relaxed);
+        loop {
+            // SAFETY: the node is not published, so nobody else reads it.
+            unsafe { (*node).header.next = older };
+            // Release publishes the node. Those behind it were released by exchanges on the same word, which this one
+            // continues, so they are published along with it.
+            match self.head.compare_exchange_weak(older, node.cast(), Release, Relaxed) {
+                Ok(_) => return,
+                Err(newer) => older = newer,
             }
-            // SAFETY: the node was not published, so nobody else reads it.
-            let header = unsafe { &mut (*node).header };
-            header.next = older;
-            header.count = count + 1;
         }
-        true
+    }
+
+    /// Takes the fact out of the first slot.
+    ///
+    /// # Safety
+    ///
+    /// It is there, and it is a `T`.
+    unsafe fn take_first<T: Fact>(&mut self) -> T {
+        let first = self.slots[0].swap(ptr::null_mut(), Relaxed);
+        if Node::<T>::IS_SMALL {
+            // SAFETY: a small node is in the scope's space, and as the slot is empty now, it is not used again.
+            unsafe { self.space[0].get().cast::<Node<T>>().read() }.value
+        } else {
+            // SAFETY: another is in a box, and as the slot is empty now, it is not used again.
+            unsafe { Box::from_raw(first.cast::<Node<T>>()) }.value
+        }
     }
 
     /// The newest fact of this type in this scope.
     #[inline]
     pub(super) fn find<T: Fact>(&self) -> Option<&T> {
         let wanted = TypeId::of::<T>();
+        let node = self.nodes().find(|node| {
+            // SAFETY: published nodes live as long as their scope and are not written to.
+            let header = unsafe { node.as_ref() };
+            header.type_id == wanted
+        })?;
+        // SAFETY: the type id is that of the value, so this is the header of a `Node<T>`; the pointer is the one to
+        // the whole node. The value is only ever shared, and lives as long as the scope.
+        Some(unsafe { &(*node.cast::<Node<T>>().as_ptr()).value })
+    }
+
+    /// All facts, newest first.
+    #[inline]
+    fn nodes(&self) -> impl Iterator<Item = NonNull<Header>> {
         let mut next = self.head.load(Acquire);
-        // SAFETY: published nodes live as long as their scope and are not written to.
-        while let Some(header) = unsafe { next.as_ref() } {
-            if header.type_id == wanted {
-                // SAFETY: the type id is that of the value, so this is the header of a `Node<T>`; the pointer is the
-                // one to the whole node. The value is only ever shared, and lives as long as the scope.
-                return Some(unsafe { &(*next.cast::<Node<T>>()).value });
-            }
-            next = header.next;
-        }
-        None
+        let linked = std::iter::from_fn(move || {
+            let node = NonNull::new(next)?;
+            // SAFETY: published nodes live as long as their scope and are not written to.
+            next = unsafe { node.as_ref() }.next;
+            Some(node)
+        });
+        let slots = self.slots.iter().rev();
+        linked.chain(slots.filter_map(|slot| NonNull::new(slot.load(Acquire))))
     }
 }
 
@@ -296,13 +413,10 @@ impl Scope {
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        let mut next = self.head.load(Acquire);
-        // SAFETY: published nodes live as long as their scope and are not written to.
-        while let Some(header) = unsafe { next.as_ref() } {
-            // SAFETY: the vtable was made for this node's type, and the pointer is the one to the whole node, whose
-            // value is only ever shared.
-            list.entry(unsafe { &*(header.vtable.debug)(next) });
-            next = header.next;
+        for node in self.nodes() {
+            // SAFETY: published nodes live as long as their scope and are not written to; the vtable was made for this
+            // node's type, the pointer is the one to the whole node, and the value is only ever shared.
+            list.entry(unsafe { &*(node.as_ref().vtable.debug)(node.as_ptr()) });
         }
         list.finish()
     }
@@ -310,8 +424,22 @@ impl fmt::Debug for Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        // Whoever drops a scope has synchronised with all others who used it.
+        // Whoever drops a scope has synchronised with all others who used it, so nothing is left to order.
+        let mut first = Chain(ptr::null_mut());
+        for (slot, space) in self.slots.iter().zip(&mut self.space) {
+            let stored = slot.load(Relaxed);
+            if stored.is_null() {
+                continue;
+            }
+            // The stored pointer came from a shared borrow of the space, which the unique one here has ended.
+            let here = space.get_mut().as_mut_ptr().cast::<Header>();
+            let node = if ptr::eq(stored, here) { here } else { stored };
+            // SAFETY: the node is there, and nobody else has it any more.
+            unsafe { (*node).next = first.0 };
+            first.0 = node;
+        }
         drop(Chain(self.head.load(Relaxed)));
+        drop(first);
     }
 }
 
@@ -339,38 +467,40 @@ struct Node<T> {
     value: T,
 }
 
-/// What the list knows about a fact without knowing its type.
+/// What is known about a fact without knowing its type.
 struct Header {
     type_id: TypeId,
-    vtable: &'static Vtable,
-    /// The next older fact.
+    vtable: &'static Operations,
+    /// The next older fact in the list; in a slot it is used by the drop only.
     next: *mut Header,
-    /// The number of facts in the scope up to this one.
-    count: usize,
 }
 
-/// The number of facts from this one on to the oldest.
-///
-/// # Safety
-///
-/// `node` is null or a published node of a living scope.
-unsafe fn count_from(node: *mut Header) -> usize {
-    // SAFETY: the caller's; published nodes are not written to.
-    unsafe { node.as_ref() }.map_or(0, |header| header.count)
+impl<T: Fact> Node<T> {
+    /// Whether the node fits into a scope's own space.
+    const IS_SMALL: bool = size_of::<Self>() <= size_of::<Space>() && align_of::<Self>() <= align_of::<Space>();
+
+    #[inline]
+    fn new(vtable: &'static Operations, value: T) -> Self {
+        Self { header: Header { type_id: TypeId::of::<T>(), vtable, next: ptr::null_mut() }, value }
+    }
 }
 
 /// What can be done with a `Node<T>` through a pointer to its header.
-struct Vtable {
+struct Operations {
     /// The value, to be printed.
     debug: unsafe fn(*mut Header) -> *const dyn fmt::Debug,
     /// Drops the value and frees the node.
     free: unsafe fn(*mut Header),
 }
 
-impl Vtable {
-    const fn of<T: Fact>() -> &'static Self {
-        const { &Self { debug: debug::<T>, free: free::<T> } }
-    }
+/// The operations on facts of one type.
+struct Vtable<T>(std::marker::PhantomData<T>);
+
+impl<T: Fact> Vtable<T> {
+    /// For a node in its scope's space.
+    const IN_PLACE: Operations = Operations { debug: debug::<T>, free: drop_in_place::<T> };
+    /// For a node in a box.
+    const BOXED: Operations = Operations { debug: debug::<T>, free: free_box::<T> };
 }
 
 /// # Safety
@@ -383,8 +513,16 @@ unsafe fn debug<T: Fact>(node: *mut Header) -> *const dyn fmt::Debug {
 
 /// # Safety
 ///
+/// `node` points to a whole `Node<T>` that is not used again.
+unsafe fn drop_in_place<T: Fact>(node: *mut Header) {
+    // SAFETY: the caller's.
+    unsafe { node.cast::<Node<T>>().drop_in_place() };
+}
+
+/// # Safety
+///
 /// `node` points to a whole `Node<T>` that came from a box and is not used again.
-unsafe fn free<T: Fact>(node: *mut Header) {
+unsafe fn free_box<T: Fact>(node: *mut Header) {
     // SAFETY: the caller's.
     drop(unsafe { Box::from_raw(node.cast::<Node<T>>()) });
 }

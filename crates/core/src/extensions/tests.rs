@@ -342,6 +342,61 @@ fn a_long_line_of_parents_needs_no_stack() {
     assert_eq!(drops.load(Ordering::Relaxed), 1);
 }
 
+/// The first facts stand in the scope itself and the others in a list, the small in place and the large in boxes:
+/// none of that shows.
+#[test]
+fn facts_of_all_sizes_are_found_in_order_wherever_they_stand() {
+    #[derive(Debug, PartialEq)]
+    struct Small(u8);
+    #[derive(Debug, PartialEq)]
+    struct Large(u8, [u64; 20]);
+
+    let ext = Extensions::new();
+    let mut printed = Vec::new();
+    for n in 0..10_u8 {
+        assert_eq!(ext.get::<Small>(), n.checked_sub(1).map(Small).as_ref());
+        ext.insert(Small(n));
+        ext.insert(Large(n, [7; 20]));
+        assert_eq!(ext.get(), Some(&Small(n)));
+        assert_eq!(ext.get(), Some(&Large(n, [7; 20])));
+        printed.insert(0, format!("Small({n})"));
+        printed.insert(0, format!("Large({n}, {:?})", [7; 20]));
+    }
+    assert_eq!(format!("{ext:?}"), format!("Extensions {{ facts: [{}] }}", printed.join(", ")));
+}
+
+#[test]
+fn the_oldest_fact_is_found_behind_all_others() {
+    let ext = Extensions::new();
+    ext.insert(User("ana"));
+    for n in 1..64 {
+        assert!(ext.insert(Attempt(n)));
+    }
+    assert_eq!(ext.get(), Some(&User("ana")));
+}
+
+#[test]
+fn facts_drop_once_wherever_they_stand() {
+    #[derive(Debug)]
+    struct Large {
+        _guard: Guard,
+        _pad: [u64; 20],
+    }
+
+    let drops = Arc::new(AtomicUsize::new(0));
+    for facts in 0..10 {
+        drops.store(0, Ordering::Relaxed);
+        let ext = Extensions::new();
+        for _ in 0..facts {
+            ext.insert(Guard(Arc::clone(&drops)));
+            ext.insert(Large { _guard: Guard(Arc::clone(&drops)), _pad: [0; 20] });
+        }
+        assert_eq!(drops.load(Ordering::Relaxed), 0);
+        drop(ext);
+        assert_eq!(drops.load(Ordering::Relaxed), 2 * facts);
+    }
+}
+
 #[test]
 fn zero_sized_and_over_aligned_facts_are_kept() {
     #[derive(Debug)]
@@ -372,15 +427,17 @@ fn a_handle_is_one_word_and_can_be_shared() {
 #[derive(Debug, PartialEq)]
 struct Numbered<const THREAD: usize, const TURN: usize>(usize);
 
-/// Inserts three facts through `ext` and finds each of them there at once and at the end.
+/// Inserts three facts through `ext` and finds each of them at once, and the same place again at the end.
 fn insert_and_find<const THREAD: usize>(ext: &Extensions, round: usize) {
     assert!(ext.insert(Numbered::<THREAD, 0>(round)));
-    let first: &Numbered<THREAD, 0> = ext.get().unwrap();
+    let first = ext.get::<Numbered<THREAD, 0>>();
     assert!(ext.insert(Numbered::<THREAD, 1>(round + 1)));
-    let second: &Numbered<THREAD, 1> = ext.get().unwrap();
+    let second = ext.get::<Numbered<THREAD, 1>>();
     assert!(ext.insert(Numbered::<THREAD, 2>(round + 2)));
-    let third: &Numbered<THREAD, 2> = ext.get().unwrap();
-    assert_eq!((first.0, second.0, third.0), (round, round + 1, round + 2));
+    let third = ext.get::<Numbered<THREAD, 2>>();
+    assert_eq!(first, Some(&Numbered(round)));
+    assert_eq!(second, Some(&Numbered(round + 1)));
+    assert_eq!(third, Some(&Numbered(round + 2)));
 }
 
 fn assert_has_all_of<const THREAD: usize>(ext: &Extensions, round: usize) {
