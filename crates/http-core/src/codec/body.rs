@@ -306,7 +306,7 @@ impl BodyDecoder {
             return Err(too_many(0));
         }
         let mut fields = HeaderMap::new();
-        each_field(bytes, 0, |_, name, value, at| {
+        each_field(bytes, &section, 0, |_, name, value, at| {
             // RFC 9110 section 6.5.1: a recipient that cannot merge a field
             // safely drops it; what changes framing, routing or trust cannot.
             if !is_forbidden_trailer(&name) {

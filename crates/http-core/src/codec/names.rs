@@ -32,11 +32,93 @@ pub(super) fn known(name: &[u8]) -> Option<(&'static HeaderName, Field)> {
         if index == 0 {
             return None;
         }
-        if NAMES[index - 1].len() == name.len() && NAMES[index - 1].as_bytes().eq_ignore_ascii_case(name) {
+        if KEYS[index - 1].matches(name) {
             return Some((&HEADER_NAMES[index - 1], FIELDS[index - 1]));
         }
         slot = (slot + 1) % SLOT_COUNT;
     }
+}
+
+/// A name in words of eight bytes, to be compared without regard to case.
+///
+/// The bit that is the case of a letter is set in what is compared only where
+/// the name has a letter, so that no other byte passes for one.
+#[derive(Clone, Copy)]
+struct Key {
+    len: usize,
+    words: [(u64, u64); WORDS],
+    /// The last eight bytes; of a shorter name all, as [`short_word`] puts them.
+    tail: (u64, u64),
+}
+
+const WORDS: usize = LONGEST / 8;
+
+impl Key {
+    const fn new(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut words = [(0, 0); WORDS];
+        let mut index = 0;
+        while index < name.len() / 8 {
+            words[index] = with_case(word_at(name, index * 8));
+            index += 1;
+        }
+        let tail = match name.len() {
+            0..8 => short_word(name),
+            len => word_at(name, len - 8),
+        };
+        Self { len: name.len(), words, tail: with_case(tail) }
+    }
+
+    #[inline]
+    fn matches(&self, name: &[u8]) -> bool {
+        if self.len != name.len() {
+            return false;
+        }
+        let tail = match name.last_chunk::<8>() {
+            Some(tail) => u64::from_le_bytes(*tail),
+            None => short_word(name),
+        };
+        if tail | self.tail.1 != self.tail.0 {
+            return false;
+        }
+        let words = name.as_chunks::<8>().0;
+        words.iter().zip(&self.words).all(|(word, (lower, case))| u64::from_le_bytes(*word) | case == *lower)
+    }
+}
+
+const fn word_at(name: &[u8], at: usize) -> u64 {
+    match name.split_at(at).1.first_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => 0,
+    }
+}
+
+/// All bytes of a name shorter than eight bytes; which is where, depends on
+/// its length only.
+#[inline]
+const fn short_word(name: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        return u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32;
+    }
+    match name {
+        [a] => *a as u64,
+        [a, b] => *a as u64 | (*b as u64) << 8,
+        [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
+        _ => 0,
+    }
+}
+
+/// A word of a name in lower case, and the case bit of each of its letters.
+const fn with_case(word: u64) -> (u64, u64) {
+    let mut case = 0;
+    let mut index = 0;
+    while index < 64 {
+        if ((word >> index) as u8).is_ascii_lowercase() {
+            case |= 0x20 << index;
+        }
+        index += 8;
+    }
+    (word, case)
 }
 
 const SLOT_COUNT: usize = 512;
@@ -87,6 +169,7 @@ const fn longest() -> usize {
 macro_rules! names {
     ($($name:literal $field:ident)*) => {
         static NAMES: [&str; COUNT] = [$($name),*];
+        static KEYS: [Key; COUNT] = [$(Key::new($name)),*];
         static FIELDS: [Field; COUNT] = [$(Field::$field),*];
         static HEADER_NAMES: [HeaderName; COUNT] = [$(HeaderName::from_static($name)),*];
         const COUNT: usize = [$($name),*].len();

@@ -155,7 +155,7 @@ impl RequestDecoder {
         }
         let mut headers = self.spare.take(count, limit)?;
         let mut facts = Facts::default();
-        each_field(bytes, section.first, |field, name, value, at| {
+        each_field(bytes, &section, 1, |field, name, value, at| {
             facts.take(field, name, value, at, config, &mut headers)
         })?;
 

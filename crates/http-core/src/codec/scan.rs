@@ -17,10 +17,15 @@ pub(super) struct Scanner {
     first: usize,
     /// How many lines have ended.
     lines: usize,
+    /// Where the first lines ended, so that the parser need not search again.
+    ends: [u16; REMEMBERED],
     /// How many bytes were looked at, for the test that it is linear.
     #[cfg(test)]
     pub(super) looked_at: usize,
 }
+
+/// The lines whose ends are remembered: more than usual heads have.
+const REMEMBERED: usize = 24;
 
 /// A complete section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,17 @@ pub(super) struct Section {
     pub(super) first: usize,
     /// How many lines it has, the empty one included.
     pub(super) lines: usize,
+    ends: [u16; REMEMBERED],
+}
+
+impl Section {
+    /// Where the LF of a line is, if it is remembered.
+    #[inline]
+    pub(super) fn end_of(&self, line: usize) -> Option<usize> {
+        // 0 stands for an end that was too far away to be noted.
+        let end = self.ends.get(line).filter(|_| line < self.lines)?;
+        (*end != 0).then_some(usize::from(*end))
+    }
 }
 
 impl Scanner {
@@ -57,12 +73,15 @@ impl Scanner {
             let empty = lf == self.line + 1;
             self.scanned = lf + 1;
             self.line = lf + 1;
+            if let Some(end) = self.ends.get_mut(self.lines) {
+                *end = u16::try_from(lf).unwrap_or(0);
+            }
             self.lines += 1;
             if self.lines == 1 {
                 self.first = lf + 1;
             }
             if empty {
-                return Ok(Some(Section { len: lf + 1, first: self.first, lines: self.lines }));
+                return Ok(Some(Section { len: lf + 1, first: self.first, lines: self.lines, ends: self.ends }));
             }
         }
         self.look(buf.len() - self.scanned);

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
 
 use super::error::HeadFault;
+use super::facts::decimal;
 use super::message::TargetForm;
 
 /// A target that goes with its method.
@@ -115,11 +116,11 @@ pub(super) fn is_host_and_port(value: &[u8]) -> bool {
         [b':', port @ ..] => port,
         _ => return false,
     };
-    host_ends && port.len() <= 5 && port.iter().all(u8::is_ascii_digit) && port_fits(port)
+    host_ends && (port.is_empty() || is_port(port))
 }
 
-fn port_fits(port: &[u8]) -> bool {
-    super::facts::decimal(port).is_none_or(|port| port <= u64::from(u16::MAX))
+fn is_port(port: &[u8]) -> bool {
+    port.len() <= 5 && decimal(port).is_some_and(|port| port <= u64::from(u16::MAX))
 }
 
 /// Roughly `IPv6address / IPvFuture`, with a zone: enough that no delimiter of
