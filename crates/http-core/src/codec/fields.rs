@@ -91,6 +91,12 @@ fn find_colon(line: &[u8]) -> Option<usize> {
 /// How many bytes of optional white space (RFC 9110 section 5.6.3) begin here.
 #[inline]
 fn leading_space(bytes: &[u8]) -> usize {
+    // One space is what nearly everyone sends.
+    if let [b' ', next, ..] = bytes
+        && *next > b' '
+    {
+        return 1;
+    }
     let mut count = 0;
     while let Some(b' ' | b'\t') = bytes.get(count) {
         count += 1;
@@ -100,6 +106,9 @@ fn leading_space(bytes: &[u8]) -> usize {
 
 #[inline]
 fn trailing_space(bytes: &[u8]) -> usize {
+    if bytes.last().is_some_and(|last| *last > b' ') {
+        return 0;
+    }
     let mut rest = bytes;
     while let [before @ .., b' ' | b'\t'] = rest {
         rest = before;
