@@ -5,3 +5,10 @@
 //! default; without it only the codec is built.
 
 pub mod codec;
+#[cfg(feature = "tokio")]
+mod engine;
+#[cfg(feature = "tokio")]
+mod server;
+
+#[cfg(feature = "tokio")]
+pub use server::{Http1Server, Http1ServerConfig, Http1ServerError, RequestBodyError};

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncRead;
 
 /// What a fresh buffer holds: a large browser head and then some.
@@ -120,6 +120,8 @@ pub(crate) fn put_output(mut bytes: Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut;
+
     use super::*;
 
     #[test]

@@ -31,6 +31,11 @@ impl Output {
         self.written == self.encoded.len() && self.large.is_empty() && self.after.is_empty()
     }
 
+    /// How many bytes wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.encoded.len() - self.written + self.large.len() + self.after.len()
+    }
+
     /// Whether more should be added before a write: there is room, and no large piece waits.
     pub(crate) fn has_room(&self) -> bool {
         self.encoded.len() < Self::MAX_BATCH && self.large.is_empty() && self.after.is_empty()
@@ -60,7 +65,11 @@ impl Output {
     /// Writes everything and flushes the IO.
     ///
     /// A write that takes nothing is an error: the stream is closed (RFC-less, but every loop that tries again spins).
-    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(&mut self, io: &mut I, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_flush<I: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut I,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let n = if self.large.is_empty() && self.after.is_empty() {
                 ready!(Pin::new(&mut *io).poll_write(cx, &self.encoded[self.written..]))?

@@ -46,6 +46,8 @@ pub(super) struct State<I> {
     pub(super) failed: Option<BodyFailure>,
     /// Since when the holder of the body has been waiting for bytes.
     pub(super) waiting: Option<Instant>,
+    /// The client has closed its sending side, and still wants its answer.
+    pub(super) half_closed: bool,
     /// Wakes the connection's task while it waits for the holder of the body.
     conn_waker: Option<Waker>,
     /// Wakes the holder of the body, which may be in another task.
@@ -92,6 +94,7 @@ impl<I: Io> Shared<I> {
                 expect: Expect::Nothing,
                 failed: None,
                 waiting: None,
+                half_closed: false,
                 conn_waker: None,
                 body_waker: None,
                 informational: Queue::default(),

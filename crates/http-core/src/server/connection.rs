@@ -1,0 +1,217 @@
+//! The life of a connection: read a head, run the exchange, go on or close.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use chaski_core::{
+    Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownSignal,
+    http::{InformationalSource, Request, Response},
+};
+use http::Version;
+use tokio::time::Instant;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::{config::Http1ServerConfig, error::Http1ServerError, exchange::Next, shared::Shared};
+use crate::{
+    codec::{RequestDecoder, RequestHead},
+    engine::{Deadline, Output},
+};
+
+/// The connection's own side of things; what it shares with a request's body is in [`Shared`].
+pub(super) struct Connection<I: Io> {
+    pub(super) shared: Arc<Shared<I>>,
+    pub(super) config: Http1ServerConfig,
+    pub(super) decoder: RequestDecoder,
+    pub(super) out: Output,
+    pub(super) deadline: Deadline,
+    pub(super) shutdown: Option<Watch>,
+    pub(super) ext: Extensions,
+    /// Whether anything is known about the connection; else requests get no scope.
+    pub(super) has_facts: bool,
+    /// A recent reading of the clock: one serves a whole batch of requests.
+    pub(super) now: Instant,
+    /// When the head that is being read has to be complete.
+    head_due: Option<Instant>,
+}
+
+impl<I: Io> Connection<I> {
+    pub(super) fn new(conn: Conn<I>, config: Http1ServerConfig, shutdown: Option<ShutdownSignal>) -> Self {
+        let Conn { io, ext } = conn;
+        let shared = Arc::new(Shared::new(io));
+        let has_facts = !ext.is_empty();
+        if has_facts {
+            ext.insert(HttpVersion(Version::HTTP_11));
+            ext.insert(InformationalSource(Arc::clone(&shared) as Arc<_>));
+        }
+        let now = Instant::now();
+        Self {
+            shared,
+            decoder: RequestDecoder::new(config.head),
+            out: Output::default(),
+            deadline: Deadline::default(),
+            shutdown: shutdown.map(|signal| Watch { signal, waiting: None }),
+            ext,
+            has_facts,
+            now,
+            // RFC-less, but the only way to bound a silent client: the first head is due from the accept on.
+            head_due: config.head_timeout.map(|limit| now + limit),
+            config,
+        }
+    }
+
+    /// Serves requests until the connection ends.
+    pub(super) async fn run<S>(mut self, service: &S) -> Result<(), Http1ServerError>
+    where
+        S: Service<Request, Output = Response>,
+        S::Error: IntoBoxError,
+    {
+        loop {
+            let head = match self.next_head().await {
+                Ok(Some(head)) => head,
+                Ok(None) => return self.close().await,
+                Err(error) => return self.refuse(error).await,
+            };
+            match self.exchange(service, head).await? {
+                Next::Request => {}
+                Next::Close => return self.close().await,
+                Next::Linger => return self.close_lingering().await,
+                Next::Done => return Ok(()),
+            }
+        }
+    }
+
+    /// The next head; `None` when the connection ends between two requests.
+    async fn next_head(&mut self) -> Result<Option<RequestHead>, Http1ServerError> {
+        loop {
+            let head = {
+                let mut state = self.shared.lock();
+                if state.read.bytes.is_empty() { None } else { self.decoder.decode(&mut state.read.bytes)? }
+            };
+            if let Some(head) = head {
+                self.head_due = None;
+                return Ok(Some(head));
+            }
+            // No further request is complete in the buffer: now the answers leave, all in one write.
+            self.flush().await?;
+            if self.fill().await? == 0 {
+                let cut = self.decoder.is_partial() || !self.shared.lock().read.bytes.is_empty();
+                return if cut { Err(Http1ServerError::IncompleteHead) } else { Ok(None) };
+            }
+        }
+    }
+
+    /// Reads more of a head; 0 when there will be no more.
+    async fn fill(&mut self) -> Result<usize, Http1ServerError> {
+        let begun = self.decoder.is_partial();
+        let limit = if begun || self.head_due.is_some() {
+            // The head has begun, or it is the first: its deadline stands.
+            let due = self.config.head_timeout.map(|limit| self.now + limit);
+            self.head_due = self.head_due.or(due);
+            self.deadline.set(self.head_due);
+            self.config.head_timeout.map(|limit| Elapsed { what: "a request's head", limit })
+        } else {
+            // Between two requests another limit holds.
+            self.deadline.set(self.config.idle_timeout.map(|limit| self.now + limit));
+            None
+        };
+        let mut first = true;
+        let read = poll_fn(|cx| {
+            let read = self.shared.lock().poll_read(cx);
+            if let Poll::Ready(read) = read {
+                return Poll::Ready(Ok(read?));
+            }
+            if first {
+                self.out.release();
+            }
+            // The reading of the clock from before is new enough for the first poll; a later one may be the timer's.
+            let now = first.then_some(self.now);
+            first = false;
+            if self.deadline.poll(cx, now).is_ready() {
+                return match limit {
+                    Some(elapsed) if begun => Poll::Ready(Err(elapsed.into())),
+                    // A client that is silent is not told.
+                    _ => Poll::Ready(Ok(0)),
+                };
+            }
+            if !begun && self.shutdown.as_mut().is_some_and(|watch| watch.poll(cx).is_ready()) {
+                return Poll::Ready(Ok(0));
+            }
+            Poll::Pending
+        })
+        .await;
+        self.deadline.clear();
+        self.now = Instant::now();
+        read
+    }
+
+    /// Writes everything that waits.
+    pub(super) async fn flush(&mut self) -> Result<(), Http1ServerError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.deadline.clear();
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Writes everything that waits, in time.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http1ServerError>> {
+        let waiting = self.out.waiting();
+        let flushed = {
+            let mut state = self.shared.lock();
+            match &mut state.io {
+                Some(io) => self.out.poll_flush(io, cx),
+                None => Poll::Ready(Ok(())),
+            }
+        };
+        match flushed {
+            Poll::Ready(result) => {
+                self.deadline.clear();
+                Poll::Ready(result.map_err(Into::into))
+            }
+            Poll::Pending => {
+                let Some(limit) = self.config.write_timeout else { return Poll::Pending };
+                if !self.deadline.is_set() || self.out.waiting() != waiting {
+                    self.deadline.set(Some(Instant::now() + limit));
+                }
+                ready!(self.deadline.poll(cx, None));
+                Poll::Ready(Err(Elapsed { what: "the client's reading", limit }.into()))
+            }
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|watch| watch.signal.is_draining())
+    }
+}
+
+/// However a connection ends, also when its future is dropped: the IO closes, and whoever holds a body is told.
+impl<I: Io> Drop for Connection<I> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// Waits for draining to begin. Registers once, not at every wait.
+pub(super) struct Watch {
+    signal: ShutdownSignal,
+    waiting: Option<(Pin<Box<WaitForCancellationFutureOwned>>, std::task::Waker)>,
+}
+
+impl Watch {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.signal.is_draining() {
+            return Poll::Ready(());
+        }
+        match &self.waiting {
+            Some((_, waker)) if waker.will_wake(cx.waker()) => Poll::Pending,
+            _ => {
+                let (waiting, _) = self.waiting.insert((Box::pin(self.signal.draining()), cx.waker().clone()));
+                waiting.as_mut().poll(cx)
+            }
+        }
+    }
+}
