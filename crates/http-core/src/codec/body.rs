@@ -52,7 +52,7 @@ pub struct BodyDecoder {
 ///            +-- Length --> Done
 /// new(..) ---+-- UntilClose -- eof --> Done
 ///            +-- Size --> [Extension] --> SizeEnd -+--> Data --> DataEnd --> Size
-///                                                  +--> Trailers --> Done
+///                                                  +--> Last --> [Trailers] --> Done
 /// ```
 #[derive(Debug)]
 enum State {
@@ -84,8 +84,11 @@ enum State {
     DataEnd {
         cr: bool,
     },
-    /// In the trailer section, none of which is consumed before its end.
-    Trailers(Scanner),
+    /// After the last chunk.
+    Last,
+    /// In a trailer section that has fields, none of which is consumed before
+    /// its end. Few bodies come here, so the others do not make room for it.
+    Trailers(Box<Scanner>),
     Done,
     Failed(BodyError),
 }
@@ -193,6 +196,14 @@ impl BodyDecoder {
                     };
                     return Ok(Some(BodyEvent::Data(data)));
                 }
+                State::Last => match buf[..] {
+                    [] | [b'\r'] => return Ok(None),
+                    [b'\r', b'\n', ..] => {
+                        buf.advance(2);
+                        self.state = State::Done;
+                    }
+                    _ => self.state = State::Trailers(Box::default()),
+                },
                 State::Trailers(_) => return self.trailers(buf),
                 State::Done => return Ok(Some(BodyEvent::End)),
                 _ => {
@@ -213,7 +224,7 @@ impl BodyDecoder {
         for &byte in buf.iter() {
             used += 1;
             self.state = self.step(byte)?;
-            if matches!(self.state, State::Data(_) | State::Trailers(_)) {
+            if matches!(self.state, State::Data(_) | State::Last) {
                 complete = true;
                 break;
             }
@@ -250,7 +261,7 @@ impl BodyDecoder {
             }
             (&State::SizeEnd { size }, b'\n') => match NonZeroU64::new(size) {
                 Some(size) => State::Data(size),
-                None => State::Trailers(Scanner::default()),
+                None => State::Last,
             },
             (State::Size { .. } | State::Space { .. } | State::SizeEnd { .. }, _) => {
                 return Err(BodyError::ChunkSize { byte });
@@ -289,10 +300,6 @@ impl BodyDecoder {
             Err((fault, at)) => return Err(BodyError::Trailers(HeadError::new(fault, at))),
         };
         self.state = State::Done;
-        if section.lines == 1 {
-            buf.advance(section.len);
-            return Ok(Some(BodyEvent::End));
-        }
         let bytes = buf.split_to(section.len).freeze();
         let fields = self.read_trailers(&bytes, section);
         let fields = fields.map_err(BodyError::Trailers)?;

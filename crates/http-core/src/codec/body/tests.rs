@@ -242,7 +242,6 @@ fn refused_trailers() {
 fn h1_05_dripped_trailers_are_searched_once() {
     let mut decoder = BodyDecoder::new(Framing::Chunked, BodyConfig::default());
     let mut buf = BytesMut::from("0\r\n");
-    assert!(matches!(decoder.decode(&mut buf), Ok(None)));
     for index in 0..10_000_usize {
         buf.extend_from_slice(if index == 1 { b":" } else { b"x" });
         assert!(matches!(decoder.decode(&mut buf), Ok(None)));
