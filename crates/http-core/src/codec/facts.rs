@@ -60,8 +60,7 @@ impl Facts {
     fn read(&mut self, field: Field, value: &[u8], at: usize) -> Result<(), HeadError> {
         match field {
             Field::Plain | Field::ContentLength => {}
-            // RFC 9112 section 3.2: one Host, and a valid one. It means nothing
-            // in a response, but nobody sends it there in good faith either.
+            // RFC 9112 section 3.2: one Host, and a valid one.
             Field::Host => {
                 if self.has_host {
                     return Err(HeadError::new(HeadFault::RepeatedHost, at));

@@ -13,6 +13,42 @@
 //!
 //! Any split of the input gives the same messages, and the same refusals.
 //!
+//! # Example
+//!
+//! A server's side of one exchange:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use chaski_http_core::codec::{
+//!     BodyConfig, BodyDecoder, BodyEvent, BodySize, HeadConfig, RequestDecoder, ResponsePlan,
+//!     encode_response_head,
+//! };
+//! use http::{HeaderMap, StatusCode};
+//!
+//! let mut buf = BytesMut::from(
+//!     "POST /echo HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhello",
+//! );
+//! let head = RequestDecoder::new(HeadConfig::default())
+//!     .decode(&mut buf)?
+//!     .expect("the head is complete");
+//! let mut body = BodyDecoder::new(head.framing, BodyConfig::default());
+//! let Some(BodyEvent::Data(data)) = body.decode(&mut buf)? else { panic!() };
+//! assert!(body.is_end());
+//!
+//! let mut out = Vec::new();
+//! let plan = ResponsePlan {
+//!     version: head.version,
+//!     method: &head.method,
+//!     body: BodySize::Exact(data.len() as u64),
+//!     keep_alive: head.keep_alive,
+//!     date: None,
+//! };
+//! encode_response_head(&mut out, StatusCode::OK, &HeaderMap::new(), &plan)?;
+//! out.extend_from_slice(&data);
+//! assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Strictness
 //!
 //! What two recipients could read in two ways is refused, not repaired: bare

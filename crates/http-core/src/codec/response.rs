@@ -8,6 +8,7 @@ use super::error::{HeadError, HeadFault};
 use super::facts::Facts;
 use super::fields::each_field;
 use super::message::{Framing, ResponseHead};
+use super::names::Field;
 use super::scan::{Scanner, Section};
 use super::spare::Spare;
 
@@ -103,6 +104,8 @@ impl ResponseDecoder {
         let mut headers = self.spare.take(count, limit)?;
         let mut facts = Facts::default();
         each_field(bytes, &section, 1, |field, name, value, at| {
+            // Host means nothing in a response, so it need not be right either.
+            let field = if field == Field::Host { Field::Plain } else { field };
             facts.take(field, name, value, at, config, &mut headers)
         })?;
 

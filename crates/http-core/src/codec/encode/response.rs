@@ -32,6 +32,7 @@ pub struct ResponsePlan<'a> {
 /// | response | fields | body |
 /// |---|---|---|
 /// | 1xx, 204, 2xx to CONNECT | no length, no coding | none |
+/// | 205 | `content-length: 0` | none |
 /// | 304, to HEAD | the caller's length; for HEAD else that of a body given | none |
 /// | known length, or the caller's length with an unknown one | `content-length` | as it is |
 /// | unknown length, HTTP/1.1 | `transfer-encoding: chunked` | chunks |
@@ -86,6 +87,11 @@ fn encode(
             if let Some(length) = length {
                 write_length(out, length);
             }
+            BodyEncoding::Empty
+        }
+        // RFC 9110 section 15.3.6: 205 has no content, and says so by length.
+        Content::Sent if status == StatusCode::RESET_CONTENT => {
+            write_length(out, 0);
             BodyEncoding::Empty
         }
         Content::Sent => match body_length(seen.length, plan.body)? {

@@ -126,6 +126,30 @@ fn h1_12_responses_without_a_body() {
     check(refused, &[], &["content-length: 5"], BodyEncoding::Length(5));
 }
 
+/// RFC 9110 section 15.3.6.
+#[test]
+fn reset_content_has_none() {
+    for body in [BodySize::Exact(0), BodySize::Exact(5), BodySize::Unknown] {
+        let exchange = Exchange { status: 205, body, ..GET };
+        check(exchange, &[("content-length", "5")], &["content-length: 0"], BodyEncoding::Empty);
+    }
+}
+
+/// The types that heads are made of hold nothing that could end a line.
+#[test]
+fn no_control_can_be_written() {
+    for byte in (0..0x20).chain([0x7f]) {
+        let text = [b'/', b'a', byte, b'b'];
+        let in_host = [b"http://a", &[byte][..], b"/"].concat();
+        assert!(Uri::try_from(&text[..]).is_err(), "{byte}");
+        assert!(Uri::try_from(&in_host[..]).is_err(), "{byte}");
+        assert!(Method::from_bytes(&text[1..]).is_err(), "{byte}");
+        assert!(HeaderName::from_bytes(&text[1..]).is_err(), "{byte}");
+        assert_eq!(HeaderValue::from_bytes(&text).is_ok(), byte == b'\t', "{byte}");
+    }
+    assert!("/a b".parse::<Uri>().is_err());
+}
+
 #[test]
 fn response_framing() {
     let unknown = Exchange { body: BodySize::Unknown, ..GET };

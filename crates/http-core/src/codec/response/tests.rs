@@ -100,6 +100,13 @@ fn status_lines() {
     }
 }
 
+#[test]
+fn host_in_a_response_is_a_field_like_any_other() {
+    let head = accept(b"HTTP/1.1 200 OK\r\nHost: a b\r\nHost: c\r\n\r\n", &Method::GET);
+    let hosts: Vec<_> = head.headers.get_all(header::HOST).iter().collect();
+    assert_eq!(hosts, ["a b", "c"]);
+}
+
 /// H1-12: these have no body whatever their fields say, and keep the fields
 /// that tell of one.
 #[test]
