@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use crate::test::Mode;
-use crate::{Result, behaviours, book, doc, features, fmt, lint, no_arguments, peers, test, tidy};
+use crate::{Result, behaviours, book, doc, features, fmt, lint, loom, no_arguments, peers, test, tidy};
 
 /// A heading, and what stands under it.
 type Step = (&'static str, fn() -> Result);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("peers: programs that tests talk to", install),
     ("fmt: formatting", || fmt::run(&[])),
     ("lint: clippy", || lint::run(&[])),
     ("test: tests and doctests", || test::run_in(Mode::Ci, &[])),
+    ("loom: models of the lock-free code", || loom::run(&[])),
     ("tidy: rules that no compiler checks", || tidy::run(&[])),
     ("features: each one alone", || features::run(&[])),
     ("doc: API documentation", || doc::run(&[])),

@@ -13,6 +13,7 @@ mod features;
 mod finding;
 mod fmt;
 mod lint;
+mod loom;
 mod manifest;
 mod peers;
 mod process;
@@ -37,6 +38,7 @@ Usage: cargo xtask <command>
   fmt [--fix]                formatting
   lint                       clippy, warnings denied
   test [ARGUMENTS]           all tests and doctests; arguments go to the test runner
+  loom                       every interleaving of the lock-free code
   tidy                       the rules that no compiler checks
   features [CRATE]...        each crate with no features, its defaults, and each feature alone
   doc                        API documentation, warnings denied
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "fmt" => fmt::run(rest),
         "lint" => lint::run(rest),
         "test" => test::run(rest),
+        "loom" => loom::run(rest),
         "tidy" => tidy::run(rest),
         "features" => features::run(rest),
         "doc" => doc::run(rest),
