@@ -102,7 +102,7 @@ impl Lane {
             return self.wait_to_read(cx);
         }
         if self.options.pending_first && !std::mem::replace(&mut self.read_pended, true) {
-            cx.waker().wake_by_ref();
+            wake.push(cx.waker().clone());
             return Reading::Wait;
         }
         self.read_pended = false;
@@ -171,7 +171,7 @@ impl Lane {
             return Poll::Pending;
         }
         if self.options.pending_first && !std::mem::replace(&mut self.write_pended, true) {
-            cx.waker().wake_by_ref();
+            wake.push(cx.waker().clone());
             return Poll::Pending;
         }
         self.write_pended = false;
@@ -203,7 +203,6 @@ impl Lane {
             self.ended = true;
             self.arrive_later();
             wake.extend(self.reader.take());
-            wake.extend(self.writer.take());
         }
         let reset = matches!(self.options.fault, Some(Fault::ResetAfter(n)) if self.written >= n);
         if self.aborted || reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
