@@ -1,4 +1,77 @@
-//! TCP and in-memory listeners and connectors: where connections come from.
+//! Where connections come from: TCP and in-memory listeners and connectors.
+//!
+//! Use it to accept and to dial plain byte streams under a stack of your own. Those who want an HTTP server, a client or
+//! a proxy begin with the `chaski` crate, whose ready-made stacks stand on this one.
+//!
+//! # The parts
+//!
+//! - [`TcpListener`] accepts, and hands each `Conn<TcpStream>` to a service in a task of its own, until a `Shutdown`
+//!   begins. A permit is taken before a connection is.
+//! - [`Dialer`] is a connector: `Connect` in, `Conn<TcpStream>` out. Names go through its resolver (a service of
+//!   [`Lookup`], by default [`SystemResolver`]), addresses past its policy and then, raced by Happy Eyeballs, through its
+//!   transport (a service of [`DialAddr`], by default [`TcpTransport`]). [`IpFamily`] and [`LocalAddr`] in the route steer it.
+//! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
+//! - [`memory`] gives a listener and a connector with no socket between them.
+//!
+//! # Example
+//!
+//! ```
+//! use chaski_core::{Conn, Connect, Service, Shutdown, SocketAddrs, service_fn};
+//! use chaski_net::{Dialer, TcpListener};
+//! use std::{error::Error, time::Duration};
+//! use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpStream};
+//!
+//! # async fn example() -> Result<(), Box<dyn Error + Send + Sync>> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let addr = listener.local_addr()?;
+//! let shutdown = Shutdown::new();
+//!
+//! let whoami = service_fn(async |mut conn: Conn<TcpStream>| {
+//!     let peer = conn.ext.get::<SocketAddrs>().map(|ends| ends.peer.to_string());
+//!     conn.io.write_all(peer.unwrap_or_default().as_bytes()).await
+//! });
+//! let signal = shutdown.clone();
+//! let server = tokio::spawn(async move { listener.serve(whoami, &signal).await });
+//!
+//! let mut conn = Dialer::new().serve(Connect::new(addr)).await?;
+//! let mut text = String::new();
+//! conn.io.read_to_string(&mut text).await?;
+//! assert_eq!(text, conn.io.local_addr()?.to_string());
+//!
+//! let report = shutdown.drain(Duration::from_secs(5)).await;
+//! assert_eq!(report.cut, 0);
+//! server.await?;
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # Cancellation
+//!
+//! Dropping a dial drops its look-up and all its attempts, which closes their sockets; only a look-up of the system's
+//! resolver that has begun keeps its thread until the system answers. Dropping a listener's `serve` closes the listening
+//! socket and leaves connections under way alone; those end with their service, or when `Shutdown` cuts them.
+//!
+//! # Limits
+//!
+//! | what | default | knob |
+//! |---|---|---|
+//! | open connections of a listener | [`TcpListener::DEFAULT_MAX_CONNECTIONS`] | `with_max_connections` |
+//! | connections waiting to be accepted | [`SocketOptions::DEFAULT_BACKLOG`], in memory 128 | `backlog` |
+//! | pause when `accept` fails for want of resources | 5 ms, doubling to 1 s | |
+//! | one connect | [`Dialer::DEFAULT_CONNECT_TIMEOUT`] | `with_connect_timeout` |
+//! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
+//! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
+//! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
+//!
+//! # Specification
+//!
+//! | section | status | tests |
+//! |---|---|---|
+//! | RFC 8305 section 3, asynchronous queries | not yet: answers come in one piece | |
+//! | RFC 8305 section 4, order of addresses | yes; the count of the first family is one | `net_02_families_take_turns_..` |
+//! | RFC 8305 section 5, attempts | yes; 250 ms apart, never less than 10 | `net_02_..` |
+//! | RFC 4007 section 11, zones | yes, numbers and names of interfaces | `net_05_..` |
+//! | RFC 4291 section 2.5.5.2, IPv4-mapped addresses | dialed as IPv4, recorded as IPv4 | `net_04_..` |
 
 mod accept;
 mod dialer;

@@ -1,0 +1,83 @@
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use chaski_core::{Connect, ConnectStage, EffectiveSocketOptions, HostPort, Route, Service, SocketAddrs, service_fn};
+use chaski_net::{Addrs, DialReport, Dialer, LocalAddr, Lookup, SocketOptions, TcpListener};
+use socket2::SockRef;
+
+/// NET-01: on both ends of a dialed connection, as the kernel tells.
+#[tokio::test]
+async fn net_01_nodelay_on_both_ends_of_a_dial() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let options = SocketOptions::default().with_keepalive(Duration::from_secs(77));
+    let conn = Dialer::new().with_options(options).serve(Connect::new(addr)).await.unwrap();
+    let accepted = listener.accept().await.unwrap();
+    for end in [&conn, &accepted] {
+        assert!(SockRef::from(&end.io).tcp_nodelay().unwrap());
+        assert!(end.ext.get::<EffectiveSocketOptions>().unwrap().nodelay);
+    }
+    assert!(SockRef::from(&conn.io).keepalive().unwrap());
+    assert_eq!(conn.ext.get::<EffectiveSocketOptions>().unwrap().keepalive, Some(Duration::from_secs(77)));
+    let (here, there) = (conn.ext.get::<SocketAddrs>().unwrap(), accepted.ext.get::<SocketAddrs>().unwrap());
+    assert_eq!((here.local, here.peer), (there.peer, there.local));
+}
+
+/// NET-04: a socket of IPv4 is used, so it works on machines without IPv6.
+#[tokio::test]
+async fn net_04_a_mapped_target_connects_over_ipv4() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target: HostPort = format!("[::ffff:127.0.0.1]:{port}").parse().unwrap();
+    let conn = Dialer::new().serve(Connect::new(target)).await.unwrap();
+    assert!(conn.io.local_addr().unwrap().is_ipv4() && conn.io.peer_addr().unwrap().is_ipv4());
+}
+
+/// NET-03: what real sockets answer is reported for every address.
+#[tokio::test]
+async fn net_03_every_refusal_is_reported() {
+    // A port that was free just now, on addresses that nobody listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let resolver = service_fn(async |_: Lookup| {
+        Ok::<_, io::Error>(
+            ["127.0.0.81", "127.0.0.82"].map(|ip| ip.parse::<IpAddr>().unwrap()).into_iter().collect::<Addrs>(),
+        )
+    });
+    let connect = Connect::new(HostPort::new("refused.test".parse::<chaski_core::Domain>().unwrap(), port));
+    let error = Dialer::new().with_resolver(resolver).serve(connect).await.unwrap_err();
+    assert_eq!(error.stage(), ConnectStage::Dial);
+    let refusals: Vec<_> = error
+        .attempts()
+        .iter()
+        .map(|attempt| (attempt.addr.ip().to_string(), attempt.error.downcast_ref::<io::Error>().unwrap().kind()))
+        .collect();
+    let refused = io::ErrorKind::ConnectionRefused;
+    assert_eq!(refusals, [("127.0.0.81".to_owned(), refused), ("127.0.0.82".to_owned(), refused)]);
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_by_the_system_and_connected() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    // Localhost may be IPv6 first: then the refusal there leads to IPv4.
+    let connect = Connect::new(HostPort::new("localhost".parse::<chaski_core::Domain>().unwrap(), addr.port()));
+    let scope = connect.ext.clone();
+    let conn = Dialer::new().serve(connect).await.unwrap();
+    assert_eq!(conn.io.peer_addr().unwrap(), addr);
+    assert_eq!(scope.get::<DialReport>().unwrap().chosen(), Some(addr));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_local_address_is_bound() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let from: IpAddr = "127.0.0.9".parse().unwrap();
+    let connect = Connect::new(listener.local_addr().unwrap()).with_route(Route::default().with(LocalAddr(from)));
+    let conn = Dialer::new().serve(connect).await.unwrap();
+    assert_eq!(conn.io.local_addr().unwrap().ip(), from);
+    let accepted: SocketAddr = listener.accept().await.unwrap().io.peer_addr().unwrap();
+    assert_eq!(accepted.ip(), from);
+}
