@@ -12,6 +12,7 @@ pub struct SendError<Req> {
 
 struct Inner<Req> {
     sent: Sent<Req>,
+    response_seen: bool,
     source: BoxError,
     scope: Extensions,
 }
@@ -28,12 +29,25 @@ pub enum Sent<Req> {
 impl<Req> SendError<Req> {
     /// The request was not sent; it is handed back.
     pub fn not_sent(request: Req, source: impl Into<BoxError>) -> Self {
-        Self { inner: Box::new(Inner { sent: Sent::No(request), source: source.into(), scope: Extensions::new() }) }
+        Self::new(Sent::No(request), false, source.into())
     }
 
     /// The peer may have acted on the request.
     pub fn unknown(source: impl Into<BoxError>) -> Self {
-        Self { inner: Box::new(Inner { sent: Sent::Unknown, source: source.into(), scope: Extensions::new() }) }
+        Self::new(Sent::Unknown, true, source.into())
+    }
+
+    fn new(sent: Sent<Req>, response_seen: bool, source: BoxError) -> Self {
+        Self { inner: Box::new(Inner { sent, response_seen, source, scope: Extensions::new() }) }
+    }
+
+    /// Says whether a byte of a response had arrived. An engine that knows of none says `false`: then an idempotent
+    /// request may be sent once more. Unless it is said, an error made with [`unknown`](Self::unknown) counts as one
+    /// after a response had begun.
+    #[must_use]
+    pub fn with_response_seen(mut self, seen: bool) -> Self {
+        self.inner.response_seen = seen;
+        self
     }
 
     /// Adds the scope of the attempt: that of the connection it was made on.
@@ -49,10 +63,16 @@ impl<Req> SendError<Req> {
         matches!(self.inner.sent, Sent::No(_))
     }
 
+    /// Whether a byte of a response may have arrived before the failure.
+    #[must_use]
+    pub fn response_seen(&self) -> bool {
+        self.inner.response_seen
+    }
+
     /// What became of the request, and the error beneath.
     #[must_use]
     pub fn into_parts(self) -> (Sent<Req>, BoxError, Extensions) {
-        let Inner { sent, source, scope } = *self.inner;
+        let Inner { sent, source, scope, .. } = *self.inner;
         (sent, source, scope)
     }
 
@@ -83,6 +103,7 @@ impl<Req> fmt::Debug for SendError<Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendError")
             .field("not_sent", &self.is_not_sent())
+            .field("response_seen", &self.inner.response_seen)
             .field("source", &self.inner.source)
             .finish_non_exhaustive()
     }
@@ -109,5 +130,18 @@ impl<Req> fmt::Display for SendError<Req> {
 impl<Req> Error for SendError<Req> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.inner.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_has_to_say_that_no_response_byte_arrived() {
+        let unknown = SendError::<()>::unknown("reset");
+        assert!(unknown.response_seen());
+        assert!(!unknown.with_response_seen(false).response_seen());
+        assert!(!SendError::not_sent((), "closed").response_seen());
     }
 }
