@@ -1,0 +1,247 @@
+//! Requests in absolute-form: forwarding. And the proxy as a whole.
+
+use std::convert::Infallible;
+
+use bytes::{Bytes, BytesMut};
+use chaski_core::{
+    BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Service,
+    http::{Body, Informational, InformationalSource, OnInformational, Request, Response},
+};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+
+use crate::{
+    Tunnel,
+    answer::Refusal,
+    connect::{checked, has_content},
+    hop::{self, Forwards, Pseudonym, Via},
+    trace,
+};
+
+/// What this proxy does for a target, for Allow.
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT");
+
+/// An HTTP forward proxy: requests in absolute-form go on through an HTTP client, CONNECT requests become tunnels.
+///
+/// `C` is the client, for requests with an absolute `http` URI; `D` dials the targets of CONNECT; `R` relays between the
+/// two connections of a tunnel. The proxy itself opens nothing: whether an address may be dialed is decided by the
+/// [`Rules`](crate::Rules) that the client's and the tunnels' dialer ask.
+///
+/// It answers every request, with a line of text where it answers itself, and never fails. See the
+/// [crate's page](crate) for what it refuses and why.
+///
+/// # Scopes
+///
+/// A request goes to the client in the scope it came with, and a dial gets a fork of it. A response comes back in the
+/// scope it came with; that of a tunnel's 200 is a fork of the dialed connection's.
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the client's or the dialer's.
+#[derive(Debug)]
+pub struct ForwardProxy<C, D, R> {
+    client: C,
+    tunnel: Tunnel<D, R>,
+    via: Via,
+}
+
+impl<C, D, R> ForwardProxy<C, D, R> {
+    /// A proxy under a [random pseudonym](Pseudonym::random).
+    pub fn new(client: C, dialer: D, relay: R) -> Self {
+        Self { client, tunnel: Tunnel::new(dialer, relay), via: Via::new(Pseudonym::random()) }
+    }
+
+    /// Sets the name in Via.
+    #[must_use]
+    pub fn with_pseudonym(mut self, pseudonym: Pseudonym) -> Self {
+        self.via = Via::new(pseudonym);
+        self
+    }
+
+    /// The name in Via.
+    pub fn pseudonym(&self) -> &Pseudonym {
+        self.via.pseudonym()
+    }
+
+    async fn forward(&self, mut request: Request) -> Result<Response, Refusal>
+    where
+        C: Service<Request, Output = Response>,
+        C::Error: IntoBoxError,
+    {
+        if is_for_the_proxy_itself(&request) {
+            return Ok(options());
+        }
+        let target = http_target(request.uri())?;
+        if let Some(answer) = answer_as_last(&mut request)? {
+            return Ok(answer);
+        }
+        self.prepare(&mut request, &target)?;
+        let response = self.client.serve(request).await;
+        let response = response.map_err(|error| Refusal::of_failure(&target, &*error.into_box_error()))?;
+        self.hand_back(response, &target)
+    }
+
+    /// Makes of the request that the proxy got the one that it sends.
+    fn prepare(&self, request: &mut Request, target: &HostPort) -> Result<(), Refusal> {
+        let headers = request.headers_mut();
+        hop::strip_request(headers).map_err(|hop::NamesEndToEnd(name)| {
+            Refusal::bad_request(format!("Connection names {name}, which is for all recipients"))
+        })?;
+        // RFC 9112 section 3.2.2: what Host said is ignored, and the one that goes out follows from the target.
+        headers.insert(header::HOST, host(target)?);
+        self.via.append(request.version(), request.headers_mut());
+        // RFC 9110 section 2.5: the version is the sender's own, and the framing of an HTTP/1.0 client is not passed on.
+        *request.version_mut() = Version::HTTP_11;
+        self.pass_informational(request);
+        Ok(())
+    }
+
+    /// Has the client report informational responses, if the proxy's own client can be sent any (RFC 9110 section
+    /// 15.2: a proxy forwards them).
+    fn pass_informational(&self, request: &mut Request) {
+        let Some(informational) = Informational::of(request) else { return };
+        let via = self.via.clone();
+        let above = request.extensions_mut().remove::<OnInformational>();
+        request.extensions_mut().insert(OnInformational::new(move |mut response| {
+            hop::strip_response(response.headers_mut());
+            via.append(response.version(), response.headers_mut());
+            // A client that speaks HTTP/1.0 or has its final response misses nothing that it could use.
+            let _ = informational.send(response.status(), response.headers());
+            if let Some(above) = &above {
+                above.report(response);
+            }
+        }));
+    }
+
+    /// Makes of the response that the proxy got the one that it sends.
+    fn hand_back(&self, mut response: Response, target: &HostPort) -> Result<Response, Refusal> {
+        match response.status() {
+            // Nobody was asked to switch: Upgrade is not passed on.
+            StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(Refusal::new(
+                    StatusCode::BAD_GATEWAY,
+                    format!("{target} switched protocols without being asked"),
+                ));
+            }
+            // RFC 9110 section 15.5.8: a 407 speaks for the proxy that sends it. Handed on, it would make the client
+            // offer this proxy's credentials to whoever asked.
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                return Err(Refusal::new(
+                    StatusCode::BAD_GATEWAY,
+                    format!("{target}, or a proxy on the way there, asked for proxy credentials"),
+                ));
+            }
+            _ => {}
+        }
+        let received = response.version();
+        hop::strip_response(response.headers_mut());
+        self.via.append(received, response.headers_mut());
+        Ok(response)
+    }
+}
+
+impl<C, D, R, IO> Service<Request> for ForwardProxy<C, D, R>
+where
+    C: Service<Request, Output = Response>,
+    C::Error: IntoBoxError,
+    D: Service<Connect, Output = Conn<IO>>,
+    D::Error: IntoBoxError,
+    IO: Io,
+    R: Service<Bridge<BoxIo, IO>>,
+    R::Error: IntoBoxError,
+{
+    type Output = Response;
+    type Error = Infallible;
+
+    async fn serve(&self, request: Request) -> Result<Response, Infallible> {
+        let answer = if self.via.has_passed(request.headers()) {
+            Err(Refusal::looped())
+        } else if request.method() == Method::CONNECT {
+            self.tunnel.open(request).await
+        } else {
+            self.forward(request).await
+        };
+        Ok(answer.unwrap_or_else(Refusal::into_response))
+    }
+
+    fn describe(&self) -> Description {
+        Description::of::<Self>()
+            .setting("via", self.pseudonym())
+            .reads::<InformationalSource>()
+            .child(self.client.describe().labelled("client"))
+            .child(self.tunnel.describe().labelled("tunnel"))
+    }
+}
+
+/// `OPTIONS *` asks about the server that gets it, which is this proxy (RFC 9110 section 9.3.7).
+fn is_for_the_proxy_itself(request: &Request) -> bool {
+    let uri = request.uri();
+    request.method() == Method::OPTIONS && uri.authority().is_none() && uri.path() == "*"
+}
+
+/// The server of an absolute `http` URI (RFC 9112 section 3.2.2).
+fn http_target(uri: &Uri) -> Result<HostPort, Refusal> {
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(Refusal::bad_request(
+            "this is a proxy: the target of a request is an absolute URI, or host:port with CONNECT",
+        ));
+    };
+    match scheme {
+        "http" => {}
+        // The client's mistake, which it can mend: 400. Forwarded, the request would cross its first hop in clear,
+        // against what its URI says (RFC 9110 section 4.2.2).
+        "https" | "wss" => {
+            return Err(Refusal::bad_request(format!("{scheme} goes through a proxy by CONNECT")));
+        }
+        _ => {
+            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("this proxy does not speak {scheme}")));
+        }
+    }
+    // RFC 9110 section 4.2.4: userinfo is an error in what comes from others; it dresses one host up as another.
+    if authority.as_str().contains('@') {
+        return Err(Refusal::bad_request("a URI with userinfo is not forwarded"));
+    }
+    let target = HostPort::parse_with_default_port(authority.as_str(), 80);
+    checked(target.map_err(|error| Refusal::bad_request(format!("the target's host: {error}")))?)
+}
+
+/// The value of Host for a server: no port where the scheme implies it.
+fn host(target: &HostPort) -> Result<HeaderValue, Refusal> {
+    use std::fmt::Write as _;
+
+    let mut text = BytesMut::with_capacity(64);
+    let written = match target.port {
+        80 => write!(text, "{}", target.host.uri()),
+        port => write!(text, "{}:{port}", target.host.uri()),
+    };
+    let text: Bytes = text.freeze();
+    match (written, HeaderValue::from_maybe_shared(text)) {
+        (Ok(()), Ok(host)) => Ok(host),
+        // A parsed host has only characters that a field can hold; if that ever changes, nothing is forwarded.
+        _ => Err(Refusal::bad_request("the target's host cannot be written")),
+    }
+}
+
+/// The proxy's own answer to a TRACE or OPTIONS that goes no further (RFC 9110 section 7.6.2).
+fn answer_as_last(request: &mut Request) -> Result<Option<Response>, Refusal> {
+    let method = request.method().clone();
+    if method == Method::TRACE && has_content(request) {
+        // RFC 9110 section 9.3.8.
+        return Err(Refusal::bad_request("a TRACE request has no content"));
+    }
+    if method != Method::TRACE && method != Method::OPTIONS {
+        return Ok(None);
+    }
+    match hop::count_forward(request.headers_mut()) {
+        Ok(Forwards::Unlimited | Forwards::Decremented) => Ok(None),
+        Ok(Forwards::Exhausted) if method == Method::TRACE => Ok(Some(trace::echo(request))),
+        Ok(Forwards::Exhausted) => Ok(Some(options())),
+        Err(hop::InvalidMaxForwards) => Err(Refusal::bad_request("Max-Forwards is not one decimal number")),
+    }
+}
+
+/// RFC 9110 section 9.3.7.
+fn options() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::ALLOW, ALLOW);
+    response
+}

@@ -1,0 +1,138 @@
+//! HTTP proxy services: forwarding, tunnels, authentication, and rules on where a client may get to.
+//!
+//! Use it to build a forward proxy of your own from parts. For one that is ready to run, take `chaski proxy`; to put a
+//! proxy in front of a server of yours, wait for the reverse proxy.
+//!
+//! # The parts
+//!
+//! - [`ForwardProxy`]: a service over requests. One with an absolute `http` URI goes on through an HTTP client; CONNECT
+//!   becomes a [`Tunnel`]. Client, dialer and relay are services that the proxy is given: it opens no connection itself.
+//! - [`ProxyAuthLayer`]: lets through who has [`Credentials`]; others get 407. It stands outside of the proxy.
+//! - [`Rules`]: the address policy, asked by the dialers just before they connect. Public addresses are allowed, and
+//!   what an [`AllowRule`] adds.
+//! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back.
+//!
+//! # Example
+//!
+//! ```
+//! use chaski_core::{
+//!     AddressPolicy, BoxIo, Bridge, Candidate, Conn, Connect, ConnectError, ConnectStage, Service, Target,
+//!     http::{Body, Request, Response, Upgrade},
+//!     service_fn, service_fn_with, stack,
+//! };
+//! use chaski_proxy::{ForwardProxy, ProxyAuthLayer, Rules};
+//! use std::{convert::Infallible, sync::Arc};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server that tells what reached it, in place of a client with connections behind it.
+//! let client = service_fn(async |request: Request| {
+//!     let host = request.headers()["host"].clone();
+//!     assert!(!request.headers().contains_key("proxy-authorization"));
+//!     Ok::<_, Infallible>(Response::new(Body::full(host.as_bytes().to_vec())))
+//! });
+//! // A dialer that asks the rules, as every dialer does, and finds a server that says `hello`.
+//! let rules = Arc::new(Rules::public_only().with_allow("10.0.0.0/8:22".parse()?));
+//! let dialer = service_fn_with(rules, async |rules: Arc<Rules>, connect: Connect| {
+//!     let addr = connect.target.to_string().parse().map_err(|_| ConnectError::new(ConnectStage::Resolve))?;
+//!     let refused = |reason| ConnectError::new(ConnectStage::Policy).with_source(reason);
+//!     rules.check(&Candidate::new(None, addr)).map_err(refused)?;
+//!     let (mut server, io) = duplex(64);
+//!     server.write_all(b"hello").await.map_err(|error| ConnectError::new(ConnectStage::Dial).with_source(error))?;
+//!     Ok::<_, ConnectError>(Conn::new(io))
+//! });
+//! let relay = service_fn(async |mut bridge: Bridge<BoxIo, DuplexStream>| {
+//!     tokio::io::copy(&mut bridge.b.io, &mut bridge.a.io).await
+//! });
+//! let proxy = stack(
+//!     ProxyAuthLayer::new(["ana:secret".parse()?]),
+//!     ForwardProxy::new(client, dialer, relay),
+//! );
+//! let ask = |method, uri| {
+//!     let basic = "Basic YW5hOnNlY3JldA==";
+//!     Request::builder().method(method).uri(uri).header("proxy-authorization", basic).body(Body::empty())
+//! };
+//!
+//! // Forwarding.
+//! let response = proxy.serve(ask("GET", "http://example.com:8080/")?).await?;
+//! assert_eq!(response.into_body().collect(100).await.unwrap(), "example.com:8080");
+//!
+//! // A tunnel: the engine that sends the response runs what it carries.
+//! let mut response = proxy.serve(ask("CONNECT", "10.0.0.1:22")?).await?;
+//! assert_eq!(response.status(), 200);
+//! let (mut client, io) = duplex(64);
+//! Upgrade::detach(&mut response).ok_or("no tunnel")?.run(Conn::new(Box::new(io))).await;
+//! let mut text = String::new();
+//! client.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//!
+//! // Nothing private that no rule allows.
+//! let response = proxy.serve(ask("CONNECT", "169.254.169.254:80")?).await?;
+//! assert_eq!(response.status(), 403);
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # What it answers itself
+//!
+//! | request, or what became of it | answer |
+//! |---|---|
+//! | no absolute URI; `https` in one, which is for CONNECT; userinfo; a host that is none | 400 |
+//! | CONNECT without a port, or with content | 400 |
+//! | Connection names a field for all recipients, such as Host | 400 |
+//! | the rules refuse | 403 |
+//! | no valid credentials | 407 |
+//! | another scheme than `http` | 501 |
+//! | the target cannot be resolved, connected or understood; it asks for proxy credentials | 502 |
+//! | a time limit passed on the way | 504 |
+//! | the request was here before, or is for an address of the proxy itself | 508 |
+//! | the dialer is not set up for it | 500 |
+//! | TRACE or OPTIONS with `Max-Forwards: 0`, `OPTIONS *` | 200 |
+//!
+//! Each but the last has one line of text, which tells what the client asked for and never the address behind a name.
+//!
+//! Upgrade in absolute-form is not passed on (RFC 9110 section 7.8 lets a recipient ignore it): the request goes as if
+//! it had not been asked. WebSocket clients use CONNECT with a proxy (RFC 6455 section 4.1).
+//!
+//! # Cancellation
+//!
+//! Dropping the future of a request drops its dial, or what the client does for it. Nothing runs in the background.
+//!
+//! # Limits
+//!
+//! | bound | value | why |
+//! |---|---|---|
+//! | [`Credentials::MAX_LEN`] | 256 bytes | each comparison takes the time of the longest |
+//! | [`Pseudonym::MAX_LEN`] | 64 bytes | it travels with every message |
+//! | Max-Forwards | 4,294,967,295 | a greater one is lowered to it |
+//!
+//! Sizes of heads and bodies, numbers of connections and times are limited by the engines, the dialer and the relay.
+//!
+//! # Specification
+//!
+//! | section | status |
+//! |---|---|
+//! | RFC 9110 section 7.6.1, Connection and fields of one hop | done, both directions |
+//! | RFC 9110 section 7.6.2, Max-Forwards | done |
+//! | RFC 9110 section 7.6.3, Via | done; the host's name is not told |
+//! | RFC 9110 section 9.3.6, CONNECT | done |
+//! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
+//! | RFC 9110 section 15.2, informational responses | forwarded |
+//! | RFC 9112 section 3.2.2, absolute-form | done |
+//! | RFC 9112 section 3.2.4, `OPTIONS` with an empty path, to be sent as `*` | sent as `/` |
+
+mod answer;
+mod auth;
+mod connect;
+mod error;
+mod forward;
+mod hop;
+mod rules;
+mod trace;
+
+pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer};
+pub use connect::Tunnel;
+pub use error::{AllowRuleError, AllowRuleErrorKind, CredentialsError, PseudonymError};
+pub use forward::ForwardProxy;
+pub use hop::Pseudonym;
+pub use rules::{AllowRule, Rules};

@@ -1,0 +1,68 @@
+use chaski_core::{
+    BoxError, Extensions, Service, User, describe,
+    http::{Message, Request, Response},
+    stack,
+    test_util::{assert_describes_child, mock},
+};
+use chaski_proxy::{Credentials, ProxyAuthLayer};
+
+use crate::support::{lines, request, response, text};
+
+const ANA: &str = "proxy-authorization: Basic YW5hOnNlY3JldA==";
+
+fn layer() -> ProxyAuthLayer {
+    ProxyAuthLayer::new(["ana:secret".parse::<Credentials>().unwrap()])
+}
+
+#[tokio::test]
+async fn strangers_are_challenged_and_do_not_get_in() {
+    let (inner, mut handle) = mock::<Request, Response, BoxError>();
+    let guarded = stack(layer(), inner);
+    for fields in [&[][..], &["proxy-authorization: Basic YW5hOndyb25n"], &["proxy-authorization: junk"], &[ANA, ANA]] {
+        let answer = guarded.serve(request("CONNECT", "a.example:443", fields)).await.unwrap();
+        assert_eq!(answer.status(), 407);
+        let expected = [
+            "content-type: text/plain; charset=utf-8",
+            "proxy-authenticate: Basic realm=\"chaski\", charset=\"UTF-8\"",
+        ];
+        assert_eq!(lines(answer.headers()), expected);
+        assert_eq!(text(answer).await, "proxy authentication required\n");
+    }
+    assert!(handle.try_next().is_none());
+}
+
+/// PRX-01: nothing below the layer sees the credentials; who they belong to is a fact of the request alone.
+#[tokio::test]
+async fn prx_01_known_users_get_in_without_their_credentials() {
+    let (inner, mut handle) = mock::<Request, Response, BoxError>();
+    let guarded = stack(layer(), inner);
+    let connection = Extensions::new();
+    let mut sent = request("GET", "http://a.example/", &[ANA, "authorization: Basic Zm9yOnRoZW0="]);
+    sent.set_scope(connection.fork());
+    let (answer, seen) = tokio::join!(guarded.serve(sent), async {
+        let call = handle.next().await;
+        call.responder.respond(Ok(response(204, &[])));
+        call.input
+    });
+    assert_eq!(answer.unwrap().status(), 204);
+    assert_eq!(lines(seen.headers()), ["authorization: Basic Zm9yOnRoZW0="]);
+    assert_eq!(seen.fact(), Some(&User("ana".into())));
+    assert_eq!(connection.get::<User>(), None);
+}
+
+#[tokio::test]
+async fn without_users_nobody_gets_in() {
+    let (inner, mut handle) = mock::<Request, Response, BoxError>();
+    let guarded = stack(ProxyAuthLayer::new([]), inner);
+    let answer = guarded.serve(request("GET", "http://a.example/", &[ANA])).await.unwrap();
+    assert_eq!(answer.status(), 407);
+    assert!(handle.try_next().is_none());
+}
+
+#[test]
+fn the_layer_describes_itself() {
+    let (inner, _handle) = mock::<Request, Response, BoxError>();
+    let description = describe::<Request, _>(&stack(layer(), inner));
+    assert!(description.to_string().starts_with("ProxyAuth users=1  writes User\n"), "{description}");
+    assert_describes_child(&description, "MockService");
+}
