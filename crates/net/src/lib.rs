@@ -78,11 +78,13 @@ mod dialer;
 mod error;
 pub mod memory;
 mod options;
+mod relay;
 mod resolver;
 mod tcp;
 
 pub use dialer::{DialAttempt, DialOutcome, DialReport, Dialer, IpFamily, LocalAddr};
 pub use error::{BindError, ResolveError};
 pub use options::SocketOptions;
+pub use relay::{Relay, RelayConfig, RelayCounters, RelayOutcome, RelayReport, RelaySide, RelayStep};
 pub use resolver::{Addrs, Lookup, SystemResolver};
 pub use tcp::{Adopt, DialAddr, TcpListener, TcpTransport, adopt};

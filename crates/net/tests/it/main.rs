@@ -6,3 +6,5 @@ mod descriptors;
 mod dial;
 #[cfg(test)]
 mod listen;
+#[cfg(test)]
+mod relay;
