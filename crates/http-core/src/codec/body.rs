@@ -316,8 +316,8 @@ impl BodyDecoder {
         each_field(bytes, &section, 0, |_, name, value, at| {
             // RFC 9110 section 6.5.1: a recipient that cannot merge a field
             // safely drops it; what changes framing, routing or trust cannot.
-            if !is_forbidden_trailer(&name) {
-                fields.try_append(name, value).map_err(|_| too_many(at))?;
+            if !is_forbidden_trailer(name.as_name()) {
+                name.append(&mut fields, value).map_err(|_| too_many(at))?;
             }
             Ok(())
         })?;

@@ -1,11 +1,11 @@
 //! What the fields of a head say about the message, gathered while they are
 //! put into the map.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 
 use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
-use super::fields::{elements, is_token};
+use super::fields::{Name, elements, is_token};
 use super::message::{ConnectionTokens, Expectation, Framing};
 use super::names::Field;
 use super::target::is_host_and_port;
@@ -31,7 +31,7 @@ impl Facts {
     pub(super) fn take(
         &mut self,
         field: Field,
-        name: HeaderName,
+        name: Name,
         value: HeaderValue,
         at: usize,
         config: &HeadConfig,
@@ -50,7 +50,7 @@ impl Facts {
             }
         };
         let limit = config.max_headers;
-        match headers.try_append(name, value) {
+        match name.append(headers, value) {
             Ok(_) => Ok(()),
             Err(_) => Err(HeadError::new(HeadFault::TooManyHeaders { limit }, at)),
         }

@@ -1,12 +1,37 @@
 //! Field lines: from bytes to names and values.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, MaxSizeReached};
 use memchr::memchr;
 
 use super::error::{HeadError, HeadFault};
 use super::names::{self, Field};
 use super::scan::Section;
+
+/// A field's name. The map takes either, and clones the known one only where
+/// it puts it.
+pub(super) enum Name {
+    Known(&'static HeaderName),
+    Other(HeaderName),
+}
+
+impl Name {
+    /// Appends a field to a map.
+    #[inline]
+    pub(super) fn append(self, map: &mut HeaderMap, value: HeaderValue) -> Result<bool, MaxSizeReached> {
+        match self {
+            Self::Known(name) => map.try_append(name, value),
+            Self::Other(name) => map.try_append(name, value),
+        }
+    }
+
+    pub(super) fn as_name(&self) -> &HeaderName {
+        match self {
+            Self::Known(name) => name,
+            Self::Other(name) => name,
+        }
+    }
+}
 
 /// Calls `each` with every field line of a section, in order: what it means,
 /// its name, its value without the white space around it, and where it begins.
@@ -24,7 +49,7 @@ pub(super) fn each_field(
     section: &Bytes,
     lines: &Section,
     skip: usize,
-    mut each: impl FnMut(Field, HeaderName, HeaderValue, usize) -> Result<(), HeadError>,
+    mut each: impl FnMut(Field, Name, HeaderValue, usize) -> Result<(), HeadError>,
 ) -> Result<(), HeadError> {
     let bytes = &section[..];
     // The empty line that ends the section is not a field.
@@ -47,9 +72,9 @@ pub(super) fn each_field(
             return Err(bad_line(line, at, at == from));
         };
         let (name, field) = match names::known(&line[..colon]) {
-            Some((name, field)) => (name.clone(), field),
+            Some((name, field)) => (Name::Known(name), field),
             None => match HeaderName::from_bytes(&line[..colon]) {
-                Ok(name) => (name, Field::Plain),
+                Ok(name) => (Name::Other(name), Field::Plain),
                 Err(_) => return Err(bad_name(&line[..colon], at, at == from)),
             },
         };

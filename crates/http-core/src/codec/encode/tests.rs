@@ -431,7 +431,7 @@ proptest! {
         prop_assert_eq!(head.status, status);
         prop_assert_eq!(head.reason, None);
         let framing = match length {
-            _ if status.as_u16() == 204 || status.as_u16() == 304 => Framing::Empty,
+            _ if [204, 205, 304].contains(&status.as_u16()) => Framing::Empty,
             None => Framing::Chunked,
             Some(0) => Framing::Empty,
             Some(length) => Framing::Length(length),
