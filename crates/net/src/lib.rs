@@ -1,4 +1,4 @@
-//! Where connections come from: TCP and in-memory listeners and connectors.
+//! Where connections come from, TCP and in-memory listeners and connectors, and how two of them are joined.
 //!
 //! Use it to accept and to dial plain byte streams under a stack of your own. Those who want an HTTP server, a client or
 //! a proxy begin with the `chaski` crate, whose ready-made stacks stand on this one.
@@ -11,6 +11,7 @@
 //!   [`Lookup`], by default [`SystemResolver`]), addresses past its policy and then, raced by Happy Eyeballs, through its
 //!   transport (a service of [`DialAddr`], by default [`TcpTransport`]). [`IpFamily`] and [`LocalAddr`] in the route steer it.
 //! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
+//! - [`Relay`] joins two connections (a `Bridge`) and moves bytes both ways until both directions have ended.
 //! - [`memory`] gives a listener and a connector with no socket between them.
 //!
 //! # Example
@@ -61,6 +62,7 @@
 //! | one connect | [`Dialer::DEFAULT_CONNECT_TIMEOUT`] | `with_connect_timeout` |
 //! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
 //! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
+//! | silence, half-open time, first byte and whole life of a relay | see [`RelayConfig`] | its `with_..` |
 //! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
 //!
 //! # Specification

@@ -171,6 +171,54 @@ async fn errors_and_panics_give_their_permit_back() {
     assert_eq!(shutdown.open(), 0);
 }
 
+/// What is traced while it is installed, as text.
+#[derive(Clone, Default)]
+struct Traced(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Traced {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_traced_once_with_the_peer() {
+    let traced = Traced::default();
+    let writer = traced.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .finish();
+    let _installed = tracing::subscriber::set_default(subscriber);
+    let service = service_fn(async |conn: Conn<u32>| match conn.io {
+        1 => Err(BoxError::from(io::Error::other("no disk"))),
+        2 => Err(BoxError::from(io::Error::from(io::ErrorKind::BrokenPipe))),
+        3 => panic!("a panic that the test wants"),
+        4 => std::future::pending().await,
+        _ => Ok(()),
+    });
+    let (shutdown, _task) = run(Script::new([1, 2, 3, 4, 5].map(Accept)), service, 10).await;
+    settle().await;
+    shutdown.drain(Duration::from_secs(1)).await;
+
+    let text = String::from_utf8(traced.0.lock().unwrap().clone()).unwrap();
+    let expected = [
+        "WARN a connection failed error=no disk peer=peer",
+        "DEBUG a peer left its connection error=broken pipe peer=peer",
+        "ERROR a connection's service panicked; its connection is closed peer=peer",
+        "DEBUG cut a connection at the end of draining peer=peer",
+    ];
+    assert_eq!(text.lines().map(str::trim).collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn connections_know_the_shutdown_and_outlive_the_loop() {
     let (tell, mut told) = mpsc::unbounded_channel();

@@ -148,6 +148,22 @@ async fn net_02_a_failure_starts_the_next_attempt_at_once() {
     assert_eq!(network.under_way(), 0);
 }
 
+/// NET-02: also when an earlier attempt is still under way.
+#[tokio::test(start_paused = true)]
+async fn net_02_a_failure_does_not_wait_for_those_under_way() {
+    let refused = io::ErrorKind::ConnectionRefused;
+    let network = Network::new(&[
+        ("::a", Nothing),
+        ("1.1.1.1", Fail(10, refused)),
+        ("::b", Fail(5, refused)),
+        ("2.2.2.2", Yes(0)),
+    ]);
+    let conn = dialer(resolver("::a ::b 1.1.1.1 2.2.2.2", 0), &network).serve(to("example.com:80")).await.unwrap();
+    assert_eq!(conn.io, addr("2.2.2.2"));
+    assert_eq!(network.asked(), asked(&[("::a", 0), ("1.1.1.1", 250), ("::b", 260), ("2.2.2.2", 265)]));
+    assert_eq!(network.under_way(), 0);
+}
+
 /// NET-02: an attempt goes on when the next one begins, and may win.
 #[tokio::test(start_paused = true)]
 async fn net_02_the_first_connection_wins_not_the_last_attempt() {

@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, net::SocketAddr};
 
 use chaski_core::{Conn, SocketAddrs, canonical_ip};
 use tokio::net::TcpStream;
@@ -31,8 +31,9 @@ use crate::SocketOptions;
 pub fn adopt(stream: impl Adopt, options: &SocketOptions) -> io::Result<Conn<TcpStream>> {
     let stream = stream.into_tokio()?;
     let effective = options.apply(&stream)?;
+    let peer = stream.peer_addr()?;
     let conn = Conn::new(stream);
-    conn.ext.insert(socket_addrs(&conn.io)?);
+    conn.ext.insert(socket_addrs(&conn.io, peer)?);
     conn.ext.insert(effective);
     Ok(conn)
 }
@@ -62,10 +63,10 @@ mod sealed {
     impl Sealed for std::net::TcpStream {}
 }
 
-/// Both ends of a connected stream. On a socket that serves both families, IPv4 peers have IPv4-mapped addresses; they
+/// Both ends of a stream that is connected to `peer`. On a socket that serves both families, IPv4 peers have IPv4-mapped addresses; they
 /// are recorded as the IPv4 addresses that they are, so that lists of networks match.
-pub(super) fn socket_addrs(stream: &TcpStream) -> io::Result<SocketAddrs> {
-    let (mut local, mut peer) = (stream.local_addr()?, stream.peer_addr()?);
+pub(super) fn socket_addrs(stream: &TcpStream, mut peer: SocketAddr) -> io::Result<SocketAddrs> {
+    let mut local = stream.local_addr()?;
     local.set_ip(canonical_ip(local.ip()));
     peer.set_ip(canonical_ip(peer.ip()));
     Ok(SocketAddrs { local, peer })

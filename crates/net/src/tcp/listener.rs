@@ -161,8 +161,8 @@ impl TcpListener {
     ///
     /// A future that is dropped has taken no connection.
     pub async fn accept(&self) -> io::Result<Conn<TcpStream>> {
-        let (stream, _) = self.socket.accept().await?;
-        self.ready(stream, None)
+        let (stream, peer) = self.socket.accept().await?;
+        self.ready(stream, peer, None)
     }
 
     /// The shape of this listener with `service` under it.
@@ -178,11 +178,16 @@ impl TcpListener {
         node.child(service.describe())
     }
 
-    fn ready(&self, stream: TcpStream, signal: Option<ShutdownSignal>) -> io::Result<Conn<TcpStream>> {
+    fn ready(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        signal: Option<ShutdownSignal>,
+    ) -> io::Result<Conn<TcpStream>> {
         let effective = self.options.apply(&stream)?;
         let conn = Conn::new(stream);
         if self.facts {
-            conn.ext.insert(socket_addrs(&conn.io)?);
+            conn.ext.insert(socket_addrs(&conn.io, peer)?);
             conn.ext.insert(effective);
             if let Some(signal) = signal {
                 conn.ext.insert(signal);
@@ -200,8 +205,8 @@ impl accept::Source for TcpListener {
         self.socket.accept().await
     }
 
-    fn ready(&self, io: TcpStream, _: &SocketAddr, signal: ShutdownSignal) -> io::Result<Conn<TcpStream>> {
-        Self::ready(self, io, Some(signal))
+    fn ready(&self, io: TcpStream, peer: &SocketAddr, signal: ShutdownSignal) -> io::Result<Conn<TcpStream>> {
+        Self::ready(self, io, *peer, Some(signal))
     }
 }
 

@@ -65,7 +65,7 @@ impl Service<DialAddr> for TcpTransport {
             socket.bind(SocketAddr::new(local, 0))?;
         }
         let conn = Conn::new(socket.connect(dial.addr).await?);
-        conn.ext.insert(socket_addrs(&conn.io)?);
+        conn.ext.insert(socket_addrs(&conn.io, dial.addr)?);
         conn.ext.insert(effective);
         Ok(conn)
     }
