@@ -6,9 +6,13 @@
 
 pub mod codec;
 #[cfg(feature = "tokio")]
+mod connector;
+#[cfg(feature = "tokio")]
 mod engine;
 #[cfg(feature = "tokio")]
 mod server;
 
+#[cfg(feature = "tokio")]
+pub use connector::{Http1ClientConfig, Http1Connector, Http1Error, Http1Session};
 #[cfg(feature = "tokio")]
 pub use server::{Http1Server, Http1ServerConfig, Http1ServerError, RequestBodyError};
