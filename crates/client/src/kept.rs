@@ -1,0 +1,85 @@
+//! A response body that gives its connection back.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use chaski_core::{
+    BoxError, Session,
+    http::{Body, Request},
+};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::pool::{Held, Pool};
+
+/// The use of a connection by one request.
+pub(crate) struct Lease<S> {
+    held: Arc<Held<S>>,
+    // Weak: a body that outlives its client must not keep a pool alive for nobody.
+    pool: Weak<Pool<S>>,
+}
+
+impl<S: Session<Request<Body>>> Lease<S> {
+    pub(crate) fn new(held: Arc<Held<S>>, pool: &Arc<Pool<S>>) -> Self {
+        Self { held, pool: Arc::downgrade(pool) }
+    }
+
+    /// Ends the use: the pool decides from the session's state what becomes of it.
+    pub(crate) fn end(self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.give_back(self.held);
+        }
+    }
+}
+
+/// A body whose end ends a [`Lease`].
+pub(crate) struct Kept<S: Session<Request<Body>>> {
+    body: Body,
+    lease: Option<Lease<S>>,
+}
+
+impl<S: Session<Request<Body>>> Kept<S> {
+    pub(crate) fn new(body: Body, lease: Lease<S>) -> Self {
+        Self { body, lease: Some(lease) }
+    }
+
+    fn end(&mut self) {
+        // The engine's body goes first: only then is the session's slot free, and a body dropped later could disturb the
+        // connection's next request.
+        drop(std::mem::take(&mut self.body));
+        if let Some(lease) = self.lease.take() {
+            lease.end();
+        }
+    }
+}
+
+impl<S: Session<Request<Body>>> HttpBody for Kept<S> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        // At the last frame already: many readers do not ask for the end after a known length.
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.end();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<S: Session<Request<Body>>> Drop for Kept<S> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
