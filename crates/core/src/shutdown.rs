@@ -1,12 +1,13 @@
 //! Graceful shutdown: announce, drain, then cut at a deadline.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -14,6 +15,10 @@ use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
+
+const RUNNING: u8 = 0;
+const DRAINING: u8 = 1;
+const CUT: u8 = 2;
 
 /// The owner's end of a graceful shutdown.
 ///
@@ -55,7 +60,7 @@ impl Shutdown {
     pub fn new() -> Self {
         Self {
             signal: ShutdownSignal {
-                begun: Arc::new(AtomicBool::new(false)),
+                phase: Arc::new(AtomicU8::new(RUNNING)),
                 draining: CancellationToken::new(),
                 cut: CancellationToken::new(),
             },
@@ -84,7 +89,7 @@ impl Shutdown {
 
     /// Begins to drain. Does not wait.
     pub fn begin(&self) {
-        self.signal.begun.store(true, Ordering::Release);
+        self.signal.phase.fetch_max(DRAINING, Ordering::AcqRel);
         self.signal.draining.cancel();
         self.tracker.close();
     }
@@ -92,6 +97,7 @@ impl Shutdown {
     /// Cuts what is left, now.
     pub fn cut(&self) {
         self.begin();
+        self.signal.phase.store(CUT, Ordering::Release);
         self.signal.cut.cancel();
     }
 
@@ -124,8 +130,8 @@ pub struct ShutdownReport {
 /// Tells when draining begins and when what is left is cut. Cheap to clone; may be kept as a fact.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
-    // Asked once for each request; the token would take its lock.
-    begun: Arc<AtomicBool>,
+    // Asked for each request and at each wake-up; the tokens would take their locks.
+    phase: Arc<AtomicU8>,
     draining: CancellationToken,
     cut: CancellationToken,
 }
@@ -134,7 +140,11 @@ impl ShutdownSignal {
     /// Whether draining has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
+        self.phase.load(Ordering::Acquire) >= DRAINING
+    }
+
+    fn is_cut(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == CUT
     }
 
     /// Completes when draining begins. Cancel safe.
@@ -165,13 +175,19 @@ impl ShutdownGuard {
 
     /// Runs a connection until it ends, or until it is cut: then `None`, and the future is dropped.
     pub async fn run<F: Future>(self, connection: F) -> Option<F::Output> {
-        let mut cut = pin!(self.signal.cut());
         let mut connection = pin!(connection);
-        // The connection is polled first: what is finished at the moment of the cut counts as finished.
-        let output = std::future::poll_fn(|cx| {
-            if let std::task::Poll::Ready(output) = connection.as_mut().poll(cx) {
-                return std::task::Poll::Ready(Some(output));
+        let mut cut = pin!(self.signal.cut());
+        let mut registered: Option<Waker> = None;
+        let output = poll_fn(|cx| {
+            // The connection is polled first: what is finished at the moment of the cut counts as finished.
+            if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
             }
+            // The token's lock is taken once for each waker, not at every wake-up of the connection.
+            if registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && !self.signal.is_cut() {
+                return Poll::Pending;
+            }
+            registered = Some(cx.waker().clone());
             cut.as_mut().poll(cx).map(|()| None)
         })
         .await;
