@@ -62,7 +62,7 @@
 //! | one connect | [`Dialer::DEFAULT_CONNECT_TIMEOUT`] | `with_connect_timeout` |
 //! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
 //! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
-//! | silence, half-open time, first byte and whole life of a relay | see [`RelayConfig`] | its `with_..` |
+//! | first byte, silence, half-open time, shutdown and buffers of a relay | see [`RelayConfig`] | its `with_..` |
 //! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
 //!
 //! # Specification

@@ -51,7 +51,8 @@ mod tests {
         assert_eq!(order(answer, 80, family, limit), expected);
     }
 
-    /// NET-02, DNS-05: the answer's order holds within each family, and its first address is tried first.
+    /// NET-02, DNS-05: the answer's order holds within each family, and its first address is tried first; waits: a resolver that
+    /// shuffles.
     #[test]
     fn net_02_families_take_turns_from_the_first_address_on() {
         use IpFamily::{Any, V4, V6};

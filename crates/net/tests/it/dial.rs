@@ -37,10 +37,13 @@ async fn net_04_a_mapped_target_connects_over_ipv4() {
 }
 
 /// NET-03: what real sockets answer is reported for every address.
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn net_03_every_refusal_is_reported() {
-    // A port that was free just now, on addresses that nobody listens on.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else can have the port, and not listening.
+    let taken = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    taken.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).unwrap();
+    let port = taken.local_addr().unwrap().as_socket().unwrap().port();
     let resolver = service_fn(async |_: Lookup| {
         Ok::<_, io::Error>(
             ["127.0.0.81", "127.0.0.82"].map(|ip| ip.parse::<IpAddr>().unwrap()).into_iter().collect::<Addrs>(),

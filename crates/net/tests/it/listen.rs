@@ -15,8 +15,8 @@ fn assert_nodelay(conn: &Conn<TcpStream>) {
     assert!(conn.ext.get::<EffectiveSocketOptions>().unwrap().nodelay);
 }
 
-/// NET-01: on an accepted socket, and on one that the caller brings, tokio's or the standard library's; for dialed ones see
-/// `dial`. Waits: small messages over HTTP/2.
+/// NET-01: on an accepted socket, and on one that the caller brings, tokio's or the standard library's, dialed ones being in
+/// `dial`; waits: small messages over HTTP/2.
 #[tokio::test]
 async fn net_01_nodelay_on_accepted_and_adopted_sockets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
