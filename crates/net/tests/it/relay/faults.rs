@@ -33,7 +33,15 @@ async fn a_write_of_nothing_is_an_error_and_not_a_loop() {
     let probe = b.probe();
     client.write_all(b"more than ten bytes").await.unwrap();
     server.shutdown().await.unwrap();
-    let report = relay(RelayConfig::default(), a, b).await;
+    let turns = async {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let report = tokio::select! {
+        report = relay(RelayConfig::default(), a, b) => report,
+        () = turns => panic!("it was tried {} times", probe.stats().write_polls),
+    };
     assert_eq!(report.outcome, failed(RelaySide::B, RelayStep::Write, io::ErrorKind::WriteZero));
     assert_eq!((report.a_to_b, report.elapsed), (10, Duration::ZERO));
     assert_eq!(probe.stats().write_polls, 2);
