@@ -32,7 +32,8 @@ pub(super) struct Connection<I: Io> {
     pub(super) ext: Extensions,
     /// Whether anything is known about the connection; else requests get no scope.
     pub(super) has_facts: bool,
-    /// A recent reading of the clock: one serves a whole batch of requests.
+    /// A recent reading of the clock: one serves a whole batch of requests. It is renewed after every wait, because the
+    /// next deadline counts from it.
     pub(super) now: Instant,
     /// When the head that is being read has to be complete.
     head_due: Option<Instant>,
@@ -154,7 +155,17 @@ impl<I: Io> Connection<I> {
             return Ok(());
         }
         self.deadline.clear();
-        poll_fn(|cx| self.poll_flush(cx)).await
+        let mut waited = false;
+        let flushed = poll_fn(|cx| {
+            let flushed = self.poll_flush(cx);
+            waited |= flushed.is_pending();
+            flushed
+        })
+        .await;
+        if waited {
+            self.now = Instant::now();
+        }
+        flushed
     }
 
     /// Writes everything that waits, in time.

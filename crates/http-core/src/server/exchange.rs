@@ -85,16 +85,23 @@ impl<I: Io> Connection<I> {
             drop(request);
             return self.answer(&asked, bare(StatusCode::EXPECTATION_FAILED)).await;
         }
+        let mut waited = false;
         let handled = {
             let mut future = pin!(service.serve(request));
             poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                 Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
                 Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
-                Ok(Poll::Pending) => self.attend(cx).map(Handled::Gone),
+                Ok(Poll::Pending) => {
+                    waited = true;
+                    self.attend(cx).map(Handled::Gone)
+                }
                 Err(_) => Poll::Ready(Handled::Panicked),
             })
             .await
         };
+        if waited {
+            self.now = Instant::now();
+        }
         match handled {
             Handled::Answer(response) => self.answer(&asked, response).await,
             Handled::Failed(error) => {
