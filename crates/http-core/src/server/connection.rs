@@ -37,6 +37,8 @@ pub(super) struct Connection<I: Io> {
     pub(super) now: Instant,
     /// When the head that is being read has to be complete.
     head_due: Option<Instant>,
+    /// When a write that is blocked has to have made progress. Apart from the deadline, which may still be that of a body.
+    write_due: Option<Instant>,
 }
 
 impl<I: Io> Connection<I> {
@@ -60,6 +62,7 @@ impl<I: Io> Connection<I> {
             now,
             // RFC-less, but the only way to bound a silent client: the first head is due from the accept on.
             head_due: config.head_timeout.map(|limit| now + limit),
+            write_due: None,
             config,
         }
     }
@@ -154,7 +157,6 @@ impl<I: Io> Connection<I> {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.deadline.clear();
         let mut waited = false;
         let flushed = poll_fn(|cx| {
             let flushed = self.poll_flush(cx);
@@ -180,14 +182,17 @@ impl<I: Io> Connection<I> {
         };
         match flushed {
             Poll::Ready(result) => {
+                self.write_due = None;
                 self.deadline.clear();
                 Poll::Ready(result.map_err(Into::into))
             }
             Poll::Pending => {
                 let Some(limit) = self.config.write_timeout else { return Poll::Pending };
-                if !self.deadline.is_set() || self.out.waiting() != waiting {
-                    self.deadline.set(Some(Instant::now() + limit));
+                if self.out.waiting() != waiting {
+                    self.write_due = None;
                 }
+                let due = *self.write_due.get_or_insert_with(|| Instant::now() + limit);
+                self.deadline.set(Some(due));
                 ready!(self.deadline.poll(cx, None));
                 Poll::Ready(Err(Elapsed { what: "the client's reading", limit }.into()))
             }
