@@ -21,14 +21,21 @@ pub(crate) struct Output {
     large: Bytes,
     /// What follows the large piece: the end of a chunk.
     after: &'static [u8],
+    /// Bytes were written since the IO was last flushed to the end.
+    unflushed: bool,
 }
 
 impl Output {
     /// How much may wait before it has to be written: 64 KiB.
     pub(crate) const MAX_BATCH: usize = 64 * 1024;
 
+    /// Whether nothing waits: all is written, and the IO has flushed it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.written == self.encoded.len() && self.large.is_empty() && self.after.is_empty()
+        !self.has_bytes() && !self.unflushed
+    }
+
+    fn has_bytes(&self) -> bool {
+        self.written < self.encoded.len() || !self.large.is_empty() || !self.after.is_empty()
     }
 
     /// How many bytes wait.
@@ -70,7 +77,7 @@ impl Output {
         io: &mut I,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while self.has_bytes() {
             let n = if self.large.is_empty() && self.after.is_empty() {
                 ready!(Pin::new(&mut *io).poll_write(cx, &self.encoded[self.written..]))?
             } else {
@@ -86,11 +93,15 @@ impl Output {
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.unflushed = true;
             self.advance(n);
         }
         self.written = 0;
         self.encoded.clear();
-        Pin::new(io).poll_flush(cx)
+        // A flush under way keeps this from being empty, so that whoever asks comes back to finish it.
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, mut n: usize) {
@@ -112,6 +123,7 @@ impl Output {
         self.written = 0;
         self.large = Bytes::new();
         self.after = &[];
+        self.unflushed = false;
     }
 
     /// Gives the buffer back, when nothing waits.
