@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use chaski_core::{Candidate, Extensions, Refused, find_cause, service_fn_with};
+use chaski_core::{Candidate, Domain, Extensions, Refused, find_cause, service_fn_with};
 use tokio::time::timeout;
 
 use super::*;
