@@ -73,6 +73,17 @@ impl<I: Io> Connection<I> {
         Err(error)
     }
 
+    /// Ends a connection whose answer cannot be completed. What came before, complete answers above all, still leaves where
+    /// it can.
+    pub(super) async fn cut(&mut self, error: Http1ServerError) -> Http1ServerError {
+        if matches!(error, Http1ServerError::ResponseBody(_) | Http1ServerError::ClientGone) {
+            // The reason for the cut is what is told, not that this failed too.
+            let _ = self.flush().await;
+        }
+        self.out.clear();
+        error
+    }
+
     /// Writes what waits and closes. The client has nothing more to say that we have not read.
     pub(super) async fn close(mut self) -> Result<(), Http1ServerError> {
         self.flush().await?;

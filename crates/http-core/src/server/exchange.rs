@@ -113,10 +113,7 @@ impl<I: Io> Connection<I> {
                 tracing::error!(method = %asked.method, "a service panicked");
                 self.answer(&asked, bare(StatusCode::INTERNAL_SERVER_ERROR)).await
             }
-            Handled::Gone(error) => {
-                self.out.clear();
-                Err(error)
-            }
+            Handled::Gone(error) => Err(self.cut(error).await),
         }
     }
 
@@ -249,7 +246,10 @@ impl<I: Io> Connection<I> {
         if let Some(body) = body
             && plan.encoding != BodyEncoding::Empty
         {
-            self.stream(body, plan.encoding, asked.trailers).await?;
+            let streamed = self.stream(body, plan.encoding, asked.trailers).await;
+            if let Err(error) = streamed {
+                return Err(self.cut(error).await);
+            }
         } else if !self.out.has_room() {
             self.flush().await?;
         }
