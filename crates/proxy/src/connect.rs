@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use chaski_core::{
-    BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Service, display_chain,
+    BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Route, Service, display_chain,
     http::{Body, Message, Request, Response, Upgrade},
 };
 use http::{StatusCode, Uri, header};
@@ -18,7 +18,8 @@ use crate::answer::Refusal;
 /// 500 with a line of text. [`ForwardProxy`](crate::ForwardProxy) holds one of these; alone it is a proxy that does
 /// nothing but tunnel.
 ///
-/// Every port is dialed that the policy allows.
+/// Every port is dialed that the policy allows. A [`Route`] in the request's extensions, put there by a layer above,
+/// goes to the dialer.
 ///
 /// # Cancel safety
 ///
@@ -36,7 +37,7 @@ impl<D, R> Tunnel<D, R> {
         Self { dialer, relay: Arc::new(relay) }
     }
 
-    pub(crate) async fn open<IO>(&self, request: Request) -> Result<Response, Refusal>
+    pub(crate) async fn open<IO>(&self, mut request: Request) -> Result<Response, Refusal>
     where
         D: Service<Connect, Output = Conn<IO>>,
         D::Error: IntoBoxError,
@@ -50,7 +51,8 @@ impl<D, R> Tunnel<D, R> {
             // besides leaves two readings of the same bytes, one of which is another request.
             return Err(Refusal::bad_request("a CONNECT request has no content"));
         }
-        let connect = Connect::new(target.clone()).with_scope(request.fork_scope());
+        let route = request.extensions_mut().remove::<Route>().unwrap_or_default();
+        let connect = Connect::new(target.clone()).with_route(route).with_scope(request.fork_scope());
         let upstream = self.dialer.serve(connect).await;
         let upstream = upstream.map_err(|error| Refusal::of_failure(&target, &*error.into_box_error()))?;
 

@@ -203,7 +203,7 @@ mod tests {
     /// PRX-11: the own name is found wherever Via may have it, and nowhere else.
     #[test]
     fn prx_11_an_own_entry_is_found_in_any_form_of_via() {
-        let cases: [(&[&str], bool); 15] = [
+        let cases: [(&[&str], bool); 16] = [
             (&["1.1 me"], true),
             (&["1.0 a, 1.1 me"], true),
             (&["1.1 a", "HTTP/1.1 me"], true),
@@ -219,6 +219,7 @@ mod tests {
             (&["1.1 a (1.1 me)"], false),
             (&["1.1 a (x, 1.1 me"], false),
             (&["1.1 a (x \\), 1.1 me)"], false),
+            (&["1.1 a (x \\), 1.1 me (y))"], false),
         ];
         for (lines, expected) in cases {
             assert_eq!(via("me").has_passed(&headers(lines)), expected, "{lines:?}");

@@ -1,7 +1,7 @@
 use chaski_core::{
     BoxError, Extensions, Service, User, describe,
     http::{Message, Request, Response},
-    stack,
+    service_fn, stack,
     test_util::{assert_describes_child, mock},
 };
 use chaski_proxy::{Credentials, ProxyAuthLayer};
@@ -14,10 +14,14 @@ fn layer() -> ProxyAuthLayer {
     ProxyAuthLayer::new(["ana:secret".parse::<Credentials>().unwrap()])
 }
 
+/// What the layer guards: it lets everybody in who gets to it.
+fn inside() -> impl Service<Request, Output = Response, Error = BoxError> {
+    service_fn(async |_: Request| Ok(response(204, &[])))
+}
+
 #[tokio::test]
 async fn strangers_are_challenged_and_do_not_get_in() {
-    let (inner, mut handle) = mock::<Request, Response, BoxError>();
-    let guarded = stack(layer(), inner);
+    let guarded = stack(layer(), inside());
     for fields in [&[][..], &["proxy-authorization: Basic YW5hOndyb25n"], &["proxy-authorization: junk"], &[ANA, ANA]] {
         let answer = guarded.serve(request("CONNECT", "a.example:443", fields)).await.unwrap();
         assert_eq!(answer.status(), 407);
@@ -28,7 +32,6 @@ async fn strangers_are_challenged_and_do_not_get_in() {
         assert_eq!(lines(answer.headers()), expected);
         assert_eq!(text(answer).await, "proxy authentication required\n");
     }
-    assert!(handle.try_next().is_none());
 }
 
 /// PRX-01: nothing below the layer sees the credentials; who they belong to is a fact of the request alone.
@@ -52,11 +55,9 @@ async fn prx_01_known_users_get_in_without_their_credentials() {
 
 #[tokio::test]
 async fn without_users_nobody_gets_in() {
-    let (inner, mut handle) = mock::<Request, Response, BoxError>();
-    let guarded = stack(ProxyAuthLayer::new([]), inner);
+    let guarded = stack(ProxyAuthLayer::new([]), inside());
     let answer = guarded.serve(request("GET", "http://a.example/", &[ANA])).await.unwrap();
     assert_eq!(answer.status(), 407);
-    assert!(handle.try_next().is_none());
 }
 
 #[test]

@@ -1,10 +1,13 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chaski_core::{
-    BoxError, BoxIo, Bridge, Conn, Connect, ConnectError, ConnectStage, Elapsed, Extensions, Protocol, Refused,
+    BoxError, BoxIo, Bridge, Conn, Connect, ConnectError, ConnectStage, Elapsed, Extensions, Protocol, Refused, Route,
     Service, Target,
     http::{Body, Message, Request, Upgrade},
-    service_fn,
+    service_fn, service_fn_with,
     test_util::{Pipe, mock, pipe},
 };
 use chaski_proxy::Tunnel;
@@ -75,11 +78,8 @@ async fn h1_25_a_failed_dial_is_answered_by_its_cause() {
         (ConnectError::new(ConnectStage::Config), 500, "this proxy is not set up to connect to db.example:443\n"),
     ];
     for (error, status, expected) in cases {
-        let mut bench = Bench::new();
-        let (response, ()) = tokio::join!(bench.proxy.serve(request("CONNECT", "db.example:443", &[])), async {
-            bench.dialer.next().await.respond(Err(error));
-        });
-        let mut response = unfailing(response);
+        let sent = request("CONNECT", "db.example:443", &[]);
+        let (_, mut response) = Bench::new().dialed(sent, Err(error)).await;
         assert_eq!(response.status().as_u16(), status);
         assert!(Upgrade::detach(&mut response).is_none());
         assert_eq!(text(response).await, expected);
@@ -89,12 +89,12 @@ async fn h1_25_a_failed_dial_is_answered_by_its_cause() {
 /// A dialer under a layer with an error of its own is answered for, too.
 #[tokio::test]
 async fn a_dialer_may_fail_with_any_error() {
-    let (dialer, mut handle) = mock::<Connect, Conn<Pipe>, BoxError>();
-    let tunnel = Tunnel::new(dialer, service_fn(async |_: Bridge<BoxIo, Pipe>| Ok::<_, BoxError>(())));
-    let (response, ()) = tokio::join!(tunnel.serve(request("CONNECT", "a.example:1", &[])), async {
+    let dialer = service_fn(async |_: Connect| {
         let elapsed = Elapsed { what: "the dial", limit: Duration::from_secs(5) };
-        handle.next().await.respond(Err(elapsed.into()));
+        Err::<Conn<Pipe>, BoxError>(elapsed.into())
     });
+    let tunnel = Tunnel::new(dialer, service_fn(async |_: Bridge<BoxIo, Pipe>| Ok::<_, BoxError>(())));
+    let response = tunnel.serve(request("CONNECT", "a.example:1", &[])).await;
     assert_eq!(unfailing(response).status(), 504);
 }
 
@@ -124,30 +124,32 @@ async fn what_is_no_connect_request_is_refused_undialed() {
 #[tokio::test]
 async fn an_address_is_dialed_as_it_was_asked_for() {
     for target in ["192.0.2.7:443", "[2001:db8::1]:443"] {
-        let mut bench = Bench::new();
-        let (_, call) = tokio::join!(bench.proxy.serve(request("CONNECT", target, &[])), async {
-            let call = bench.dialer.next().await;
-            call.responder.respond(Err(ConnectError::new(ConnectStage::Dial)));
-            call.input
-        });
-        assert_eq!(call.target, Target::Host(target.parse().unwrap()));
+        let failed = Err(ConnectError::new(ConnectStage::Dial));
+        let (connect, _) = Bench::new().dialed(request("CONNECT", target, &[]), failed).await;
+        assert_eq!(connect.target, Target::Host(target.parse().unwrap()));
     }
+}
+
+#[tokio::test]
+async fn a_route_chosen_above_goes_to_the_dialer() {
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Uplink(u8);
+
+    let mut sent = request("CONNECT", "a.example:7", &[]);
+    sent.extensions_mut().insert(Route::default().with(Uplink(2)));
+    let (connect, _) = Bench::new().dialed(sent, Err(ConnectError::new(ConnectStage::Dial))).await;
+    assert_eq!(connect.route.choice::<Uplink>(), Some(&Uplink(2)));
 }
 
 /// The upgrade relays between the client's connection and the dialed one, each with its own scope.
 #[tokio::test]
 async fn a_tunnel_joins_both_sides() {
     let (upstream, io) = pipe();
-    let dialer = {
-        let io = std::sync::Mutex::new(Some(io));
-        chaski_core::service_fn_with(
-            std::sync::Arc::new(io),
-            async |io: std::sync::Arc<std::sync::Mutex<Option<Pipe>>>, _: Connect| {
-                let io = io.lock().unwrap().take().unwrap();
-                Ok::<_, ConnectError>(Conn { io, ext: scope("server") })
-            },
-        )
-    };
+    type Once = Arc<Mutex<Option<Pipe>>>;
+    let dialer = service_fn_with(Arc::new(Mutex::new(Some(io))), async |io: Once, _: Connect| {
+        let io = io.lock().unwrap().take().unwrap();
+        Ok::<_, ConnectError>(Conn { io, ext: scope("server") })
+    });
     let relay = service_fn(async |mut bridge: Bridge<BoxIo, Pipe>| {
         assert_eq!(bridge.a.ext.get(), Some(&Side("client")));
         assert_eq!(bridge.b.ext.get(), Some(&Side("server")));
@@ -181,9 +183,7 @@ async fn a_tunnel_joins_both_sides() {
 async fn a_response_that_is_dropped_closes_the_dialed_connection() {
     let mut bench = Bench::new();
     let (mut server, io) = pipe();
-    let (response, ()) = tokio::join!(bench.proxy.serve(request("CONNECT", "a.example:7", &[])), async {
-        bench.dialer.next().await.respond(Ok(Conn::new(io)));
-    });
+    let (_, response) = bench.dialed(request("CONNECT", "a.example:7", &[]), Ok(Conn::new(io))).await;
     drop(response);
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
     assert!(bench.relay.try_next().is_none());

@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, pin::pin};
 
 use chaski_core::{
     BoxError, BoxIo, Bridge, Conn, Connect, ConnectError, Service,
@@ -32,12 +32,31 @@ impl Bench {
     /// Sends a request that the proxy must forward; the client answers with `answer`. Gives what the client got and
     /// what came back.
     pub(crate) async fn forwarded(&mut self, request: Request, answer: Response) -> (Request, Response) {
-        let (response, request) = tokio::join!(self.proxy.serve(request), async {
-            let call = self.client.next().await;
-            call.responder.respond(Ok(answer));
-            call.input
-        });
-        (request, unfailing(response))
+        let mut serving = pin!(self.proxy.serve(request));
+        let call = tokio::select! {
+            biased;
+            response = &mut serving => panic!("not forwarded: {response:?}"),
+            call = self.client.next() => call,
+        };
+        call.responder.respond(Ok(answer));
+        (call.input, unfailing(serving.await))
+    }
+
+    /// Sends a CONNECT that the proxy must dial for; the dial ends with `result`. Gives what the dialer got and what
+    /// came back.
+    pub(crate) async fn dialed(
+        &mut self,
+        request: Request,
+        result: Result<Conn<Pipe>, ConnectError>,
+    ) -> (Connect, Response) {
+        let mut serving = pin!(self.proxy.serve(request));
+        let call = tokio::select! {
+            biased;
+            response = &mut serving => panic!("not dialed: {response:?}"),
+            call = self.dialer.next() => call,
+        };
+        call.responder.respond(result);
+        (call.input, unfailing(serving.await))
     }
 
     /// Sends a request that the proxy must answer by itself; gives status and text.
@@ -50,10 +69,12 @@ impl Bench {
 
     /// The same for any answer.
     pub(crate) async fn answered(&mut self, request: Request) -> Response {
-        let response = unfailing(self.proxy.serve(request).await);
-        assert!(self.client.try_next().is_none(), "nothing is forwarded");
-        assert!(self.dialer.try_next().is_none(), "nothing is dialed");
-        response
+        tokio::select! {
+            biased;
+            response = self.proxy.serve(request) => unfailing(response),
+            _ = self.client.next() => panic!("forwarded"),
+            _ = self.dialer.next() => panic!("dialed"),
+        }
     }
 }
 
