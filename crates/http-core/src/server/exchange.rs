@@ -87,15 +87,19 @@ impl<I: Io> Connection<I> {
         }
         let mut waited = false;
         let handled = {
-            let mut future = pin!(service.serve(request));
-            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
-                Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
-                Ok(Poll::Pending) => {
-                    waited = true;
-                    self.attend(cx).map(Handled::Gone)
+            // The call may panic before there is a future. The future stays in one place, so that it is stored once.
+            let mut future = pin!(catch_unwind(AssertUnwindSafe(|| service.serve(request))).ok());
+            poll_fn(|cx| {
+                let Some(future) = future.as_mut().as_pin_mut() else { return Poll::Ready(Handled::Panicked) };
+                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
+                    Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
+                    Ok(Poll::Pending) => {
+                        waited = true;
+                        self.attend(cx).map(Handled::Gone)
+                    }
+                    Err(_) => Poll::Ready(Handled::Panicked),
                 }
-                Err(_) => Poll::Ready(Handled::Panicked),
             })
             .await
         };
