@@ -269,14 +269,15 @@ impl<I: Io> Connection<I> {
         if !state.informational.encoded.is_empty() {
             self.out.encoded().append(&mut state.informational.encoded);
         }
-        // RFC 9110 section 10.1.1: after a final answer the client may send the body or not, so what comes next cannot be
-        // told. The connection closes.
-        let unasked = state.expect != Expect::Nothing;
-        if state.expect == Expect::Asked && state.live {
-            // The service has begun to read, and goes on while it answers.
+        if state.expect != Expect::Nothing && state.body_reads() {
+            // Somebody still holds the body: another task, or the answer's own body. It will be read beside the answer, and
+            // there is no asking for it once the final head has left.
+            state.expect = Expect::Nothing;
             self.out.encoded().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        state.expect = Expect::Nothing;
+        // RFC 9110 section 10.1.1: after a final answer the client may send the body or not, so what comes next cannot be
+        // told. The connection closes.
+        let unasked = std::mem::replace(&mut state.expect, Expect::Nothing) != Expect::Nothing;
         let too_much = !state.live
             && state.body.as_ref().and_then(BodyDecoder::remaining).is_some_and(|left| left > self.config.drain_limit);
         asked.keep_alive && !draining && !unasked && !too_much && state.failed.is_none()

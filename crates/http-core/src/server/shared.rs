@@ -185,6 +185,8 @@ impl<I: Io> State<I> {
             match decoder.decode(&mut self.read.bytes) {
                 Ok(Some(BodyEvent::Data(data))) => {
                     self.waiting = None;
+                    // RFC 9110 section 10.1.1: who has begun to send does not wait to be asked.
+                    self.expect = Expect::Nothing;
                     if decoder.is_end() {
                         self.body = None;
                     }
