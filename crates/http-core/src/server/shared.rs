@@ -171,8 +171,18 @@ impl<I: Io> State<I> {
         }
     }
 
-    /// The next piece of the body.
+    /// The next piece of the body. When there will be no more, the reading falls back to the connection's task, which is
+    /// told: it has to notice a client that goes away.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let held = self.body_reads();
+        let frame = self.poll_next(cx);
+        if held && !self.body_reads() {
+            self.wake_conn(Some(cx));
+        }
+        frame
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         loop {
             match self.failed {
                 None => {}
