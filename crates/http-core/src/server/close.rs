@@ -25,7 +25,34 @@ impl<I: Io> Connection<I> {
         let mut left = self.config.drain_limit;
         let drained = poll_fn(|cx| self.poll_drain(&mut left, cx)).await;
         self.deadline.clear();
+        if !drained {
+            self.take_body_away();
+        }
         drained
+    }
+
+    /// Waits for the holder of the body to read it to its end or to let go of it, and takes it away when that takes too long.
+    async fn wait_for_holder(&mut self) {
+        self.deadline.set(self.config.body_timeout.map(|limit| Instant::now() + limit));
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if !state.body_reads() {
+                return Poll::Ready(());
+            }
+            state.store_conn_waker(cx);
+            drop(state);
+            self.deadline.poll(cx, None)
+        })
+        .await;
+        self.take_body_away();
+    }
+
+    /// Whoever still holds the body gets nothing more from it.
+    fn take_body_away(&self) {
+        let mut state = self.shared.lock();
+        if state.body_reads() {
+            state.fail_body(BodyFailure::Gone);
+        }
     }
 
     fn poll_drain(&mut self, left: &mut u64, cx: &mut Context<'_>) -> Poll<bool> {
@@ -91,18 +118,16 @@ impl<I: Io> Connection<I> {
     }
 
     /// Writes what waits, closes the sending side, and reads on for a while: closing a socket with bytes unread makes the
-    /// kernel send a reset, which can destroy an answer that its client has not read yet.
+    /// kernel send a reset, which can destroy an answer that its client has not read yet. A body that somebody still reads is
+    /// waited for first, as it would be if the connection went on.
     pub(super) async fn close_lingering(mut self) -> Result<(), Http1ServerError> {
         self.flush().await?;
         self.shutdown().await?;
+        self.wait_for_holder().await;
         self.deadline.set(Some(Instant::now() + self.config.linger));
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             loop {
-                if state.live {
-                    // Whoever still holds the body gets nothing more from it.
-                    state.fail_body(BodyFailure::Gone);
-                }
                 state.read.bytes.clear();
                 match state.poll_read(cx) {
                     Poll::Ready(Ok(n)) if n > 0 => {}
