@@ -169,7 +169,8 @@ impl<I: Io> Connection<I> {
             state.expect = Expect::Nothing;
             self.out.encoded().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        if !state.informational.encoded.is_empty() {
+        // As long as a client does not read, more wait where they are counted against their limit.
+        if !state.informational.encoded.is_empty() && self.out.is_empty() {
             self.out.encoded().append(&mut state.informational.encoded);
         }
         state.store_conn_waker(cx);
@@ -185,6 +186,10 @@ impl<I: Io> Connection<I> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(error),
                 Poll::Pending => return Poll::Pending,
+            }
+            if !self.shared.lock().informational.encoded.is_empty() {
+                // They stayed behind when the flush began.
+                cx.waker().wake_by_ref();
             }
         }
         let Some((since, limit)) = waiting.zip(self.config.body_timeout) else {
@@ -278,8 +283,9 @@ impl<I: Io> Connection<I> {
         // RFC 9110 section 10.1.1: after a final answer the client may send the body or not, so what comes next cannot be
         // told. The connection closes.
         let unasked = std::mem::replace(&mut state.expect, Expect::Nothing) != Expect::Nothing;
-        let too_much = !state.live
-            && state.body.as_ref().and_then(BodyDecoder::remaining).is_some_and(|left| left > self.config.drain_limit);
+        // More than would be drained: whoever holds the body may still read it, but it is announced now or never.
+        let left = state.body.as_ref().and_then(BodyDecoder::remaining);
+        let too_much = left.is_some_and(|left| left > self.config.drain_limit);
         asked.keep_alive && !draining && !unasked && !too_much && state.failed.is_none()
     }
 
