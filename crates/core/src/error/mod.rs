@@ -55,12 +55,12 @@ pub fn display_chain<'a>(error: &'a (dyn Error + 'static)) -> impl std::fmt::Dis
             f.write_str(&shown)?;
             let mut next = self.0.source();
             while let Some(error) = next {
-                // Transparent wrappers print their source's text: once is enough.
+                // What an outer level has told already, as transparent wrappers and lists of attempts do, is told once.
                 let text = error.to_string();
-                if text != shown {
+                if !shown.contains(&text) {
                     write!(f, ": {text}")?;
+                    shown = text;
                 }
-                shown = text;
                 next = error.source();
             }
             Ok(())
