@@ -169,8 +169,8 @@ impl<I: Io> Connection<I> {
             state.expect = Expect::Nothing;
             self.out.encoded().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        // As long as a client does not read, more wait where they are counted against their limit.
-        if !state.informational.encoded.is_empty() && self.out.is_empty() {
+        // With a full batch before them, as when the client does not read, they stay where they count against their limit.
+        if !state.informational.encoded.is_empty() && self.out.has_room() {
             self.out.encoded().append(&mut state.informational.encoded);
         }
         state.store_conn_waker(cx);
