@@ -126,8 +126,9 @@ impl<I: Io> Connection<I> {
         let body = {
             let mut state = self.shared.lock();
             state.informational.request += 1;
+            state.informational.open = true;
             // RFC 9110 section 15.2: HTTP/1.0 has no 1xx.
-            state.informational.open = head.version != Version::HTTP_10;
+            state.informational.supported = head.version != Version::HTTP_10;
             if head.framing.is_empty() {
                 Body::empty()
             } else {

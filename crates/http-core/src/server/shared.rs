@@ -76,8 +76,10 @@ pub(super) enum BodyFailure {
 /// Informational responses on their way from a handler to the connection's task.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Whether the request being served may still be answered with 1xx.
+    /// Whether the final answer to the request being served has not begun yet.
     pub(super) open: bool,
+    /// Whether its client knows 1xx.
+    pub(super) supported: bool,
     /// Counts requests, so that what was asked for an earlier one cannot slip into a later one.
     pub(super) request: u64,
     pub(super) encoded: Vec<u8>,
@@ -340,6 +342,17 @@ impl<I: Io> InformationalSink for Shared<I> {
         let queue = &mut state.informational;
         if !queue.open || queue.request != request {
             return Err(InformationalError::TooLate);
+        }
+        if !queue.supported {
+            return Err(InformationalError::NotSupported);
+        }
+        if status == StatusCode::CONTINUE {
+            // RFC 9110 section 15.2.1: it is for a client that asked, and once; so it goes the way of reading the body.
+            if state.expect == Expect::Waiting {
+                state.expect = Expect::Asked;
+                state.wake_conn(None);
+            }
+            return Ok(());
         }
         if queue.encoded.len() >= MAX_INFORMATIONAL {
             return Err(InformationalError::Full);
