@@ -64,6 +64,8 @@ impl<I: Io> Connection<I> {
             let frame = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx)));
             let frame = match frame {
                 Ok(Poll::Ready(frame)) => frame,
+                // Its length has been sent: the client has it all, whatever the body waits for.
+                Ok(Poll::Pending) if sender.is_complete() => return Poll::Ready(Ok(())),
                 Ok(Poll::Pending) => return self.attend(cx).map(Err),
                 Err(_) => Some(Err(BodyPanicked.into())),
             };
@@ -90,6 +92,11 @@ struct Sender {
 }
 
 impl Sender {
+    /// Whether all that the head promised was encoded; known of a length only.
+    fn is_complete(&self) -> bool {
+        matches!(self.encoding, BodyEncoding::Length(length) if self.sent == length)
+    }
+
     /// Encodes a frame. `true` when it was the last.
     fn push(&mut self, frame: Frame<Bytes>, out: &mut Output) -> Result<bool, BoxError> {
         let data = match frame.into_data() {
