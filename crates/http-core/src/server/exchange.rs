@@ -13,7 +13,7 @@ use chaski_core::{
     BoxError, BoxIo, Conn, Elapsed, Extensions, IntoBoxError, Io, Prefixed, Service, display_chain,
     http::{Body, Message, Request, Response, Upgrade},
 };
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version, header::TE};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -152,7 +152,7 @@ impl<I: Io> Connection<I> {
             method: head.method.clone(),
             version: head.version,
             keep_alive: head.keep_alive,
-            trailers: true,
+            trailers: takes_trailers(&head),
             scope,
         };
         *request.method_mut() = head.method;
@@ -382,6 +382,15 @@ fn read_ahead<I: Io>(state: &mut State<I>, half_close: bool, cx: &mut Context<'_
         }
     }
     Poll::Pending
+}
+
+/// RFC 9110 section 6.5.1: trailers go to a client that says `te: trailers`, in whatever case. HTTP/1.0 has none.
+fn takes_trailers(head: &RequestHead) -> bool {
+    head.version == Version::HTTP_11
+        && head.headers.get_all(TE).iter().any(|value| {
+            let mut codings = value.as_bytes().split(|&byte| byte == b',');
+            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        })
 }
 
 fn length(bytes: &Bytes) -> BodySize {
