@@ -30,6 +30,8 @@ pub(super) struct Exchange<IO: Io> {
     /// Whether the request leaves the connection usable.
     keep_alive: bool,
     asks_upgrade: bool,
+    /// The connection did not take the first byte at once.
+    blocked: bool,
     /// Something of a response was read.
     heard: bool,
     /// How many informational responses came.
@@ -54,7 +56,15 @@ impl<IO: Io> Exchange<IO> {
             Ok::<_, EncodeError>(plan.encoding)
         });
         match upload {
-            Ok(upload) => Ok(Self { lease, upload, keep_alive, asks_upgrade: false, heard: false, informational: 0 }),
+            Ok(upload) => Ok(Self {
+                lease,
+                upload,
+                keep_alive,
+                asks_upgrade: false,
+                blocked: false,
+                heard: false,
+                informational: 0,
+            }),
             Err((body, error)) => {
                 *request.body_mut() = body;
                 Err(error.into())
@@ -69,9 +79,13 @@ impl<IO: Io> Exchange<IO> {
         request: &mut Request,
     ) -> Poll<Result<ResponseHead, Http1Error>> {
         loop {
+            if self.blocked && self.upload.written() == 0 {
+                self.check_silence(cx)?;
+            }
             self.poll_write(cx, request)?;
             if self.upload.written() == 0 {
-                // What came now would answer something else: nothing is read yet.
+                self.blocked = true;
+                self.check_silence(cx)?;
                 return Poll::Pending;
             }
             let held = self.upload.is_held();
@@ -104,6 +118,15 @@ impl<IO: Io> Exchange<IO> {
             Poll::Ready(Err(UploadError::Body(error))) => Err(error),
             Poll::Ready(Err(UploadError::Io(error))) => Err(self.ended(Some(error))),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// As long as nothing of the request was written, nothing can answer it: what the peer sends answers something else.
+    fn check_silence(&mut self, cx: &mut Context<'_>) -> Result<(), Http1Error> {
+        let Some(wire) = self.lease.wire() else { return Err(Http1Error::Closed) };
+        match poll_fill(&mut wire.io, &mut wire.read, cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(_) => Err(Http1Error::Closed),
         }
     }
 

@@ -15,6 +15,8 @@ mod exchange;
 mod incoming;
 mod session;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use config::Http1ClientConfig;

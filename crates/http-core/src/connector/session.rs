@@ -121,6 +121,11 @@ impl<IO: Io> Session<Request> for Http1Session<IO> {
 }
 
 impl<IO: Io> Http1Session<IO> {
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared<IO>> {
+        &self.shared
+    }
+
     fn with_scope(&self, error: SendError<Request<Body>>) -> SendError<Request<Body>> {
         if self.shared.ext.is_empty() { error } else { error.with_scope(self.shared.ext.fork()) }
     }

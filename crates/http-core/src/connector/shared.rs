@@ -87,7 +87,7 @@ impl<IO: Io> Shared<IO> {
     /// Takes the connection for an exchange.
     pub(super) fn lease(self: &Arc<Self>) -> Result<Lease<IO>, Http1Error> {
         let mut state = self.lock();
-        self.probe(&mut state);
+        let lost = state.probe();
         match std::mem::replace(&mut state.slot, Slot::Taken) {
             Slot::Free(wire) => {
                 let waiter = state.change();
@@ -98,6 +98,8 @@ impl<IO: Io> Shared<IO> {
             Slot::Taken => Err(if state.draining { Http1Error::Draining } else { Http1Error::Busy }),
             Slot::Closed => {
                 state.slot = Slot::Closed;
+                drop(state);
+                lost.tell();
                 Err(Http1Error::Closed)
             }
         }
@@ -105,12 +107,15 @@ impl<IO: Io> Shared<IO> {
 
     pub(super) fn state(&self) -> SessionState {
         let mut state = self.lock();
-        self.probe(&mut state);
-        match (&state.slot, state.draining) {
+        let lost = state.probe();
+        let now = match (&state.slot, state.draining) {
             (Slot::Closed, _) => SessionState::Closed,
             (_, true) => SessionState::Draining,
             _ => SessionState::Open,
-        }
+        };
+        drop(state);
+        lost.tell();
+        now
     }
 
     pub(super) fn is_free(&self) -> bool {
@@ -125,14 +130,16 @@ impl<IO: Io> Shared<IO> {
     /// connection.
     pub(super) fn poll_changed(&self, version: u64, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.version == version && !matches!(state.slot, Slot::Closed) {
-            match &mut state.waiter {
-                Some(waiter) => waiter.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            self.probe(&mut state);
+        if state.version != version || matches!(state.slot, Slot::Closed) {
+            return Poll::Ready(());
         }
-        if state.version == version && !matches!(state.slot, Slot::Closed) { Poll::Pending } else { Poll::Ready(()) }
+        match &mut state.waiter {
+            Some(waiter) => waiter.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        let lost = state.probe();
+        drop(state);
+        if lost.wire.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     pub(super) fn drain(&self) {
@@ -151,19 +158,6 @@ impl<IO: Io> Shared<IO> {
             wire.shutdown();
         }
         wake(waiter);
-    }
-
-    /// Looks whether the peer of an idle connection has closed it, or has sent what nobody asked for. Either ends it: a
-    /// byte that comes before the next request would be taken for its answer.
-    fn probe(&self, state: &mut State<IO>) {
-        let Slot::Free(wire) = &mut state.slot else { return };
-        // An IO keeps one waker for reads: that of a waiter must not be replaced by one that does nothing.
-        let mut cx = Context::from_waker(state.waiter.as_ref().unwrap_or(Waker::noop()));
-        let mut byte = [0];
-        if Pin::new(&mut wire.io).poll_read(&mut cx, &mut TokioReadBuf::new(&mut byte)).is_ready() {
-            state.slot = Slot::Closed;
-            wake(state.change());
-        }
     }
 
     /// Takes the wire back, or learns that it is gone.
@@ -192,6 +186,39 @@ impl<IO> Shared<IO> {
     fn lock(&self) -> MutexGuard<'_, State<IO>> {
         // Every change of the state is a single assignment, so it is whole even when an IO has panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<IO: Io> State<IO> {
+    /// Looks whether the peer of an idle connection has closed it, or has sent what nobody asked for. Either ends it: a
+    /// byte that comes before the next request would be taken for its answer.
+    fn probe(&mut self) -> Lost<IO> {
+        let none = Lost { wire: None, waiter: None };
+        let Slot::Free(wire) = &mut self.slot else { return none };
+        // An IO keeps one waker for reads: that of a waiter must not be replaced by one that does nothing.
+        let mut cx = Context::from_waker(self.waiter.as_ref().unwrap_or(Waker::noop()));
+        let mut byte = [0];
+        if Pin::new(&mut wire.io).poll_read(&mut cx, &mut TokioReadBuf::new(&mut byte)).is_pending() {
+            return none;
+        }
+        match std::mem::replace(&mut self.slot, Slot::Closed) {
+            Slot::Free(wire) => Lost { wire: Some(wire), waiter: self.change() },
+            _ => none,
+        }
+    }
+}
+
+/// An idle connection that was found to have ended, if so: to be dropped, and told, when the lock is free again.
+#[must_use]
+struct Lost<IO> {
+    wire: Option<Box<Wire<IO>>>,
+    waiter: Option<Waker>,
+}
+
+impl<IO> Lost<IO> {
+    fn tell(self) {
+        drop(self.wire);
+        wake(self.waiter);
     }
 }
 

@@ -90,12 +90,14 @@ async fn changes_are_told() {
 
     // Idle: the peer's leaving is a change. Looking at the state meanwhile does not lose the wake-up.
     peer.unwrap();
-    let ((), ()) = join!(session.changed(), async {
-        assert_eq!(session.state(), SessionState::Open);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(session.state(), SessionState::Open);
-        drop(far);
+    let watcher = tokio::spawn({
+        let session = Arc::clone(&session);
+        async move { session.changed().await }
     });
+    tokio::task::yield_now().await;
+    assert_eq!(session.state(), SessionState::Open);
+    drop(far);
+    watcher.await.unwrap();
     assert_eq!(session.state(), SessionState::Closed);
     // A closed session changes no more, and nobody waits for it.
     session.changed().await;

@@ -6,6 +6,7 @@ use chaski_core::{
 };
 use chaski_http_core::{Http1ClientConfig, Http1Error, Http1Session};
 use http::Method;
+use http_body::Body as _;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     join,
@@ -56,14 +57,14 @@ async fn an_early_response_is_seen_while_an_endless_upload_flows() {
         }
     }
     /// Takes every write, and has its response ready from the first one on.
-    struct Sink(Option<&'static [u8]>, bool);
+    struct Sink(Option<&'static [u8]>, usize);
     impl tokio::io::AsyncRead for Sink {
         fn poll_read(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
             buf: &mut tokio::io::ReadBuf<'_>,
         ) -> Poll<std::io::Result<()>> {
-            if !self.1 {
+            if self.1 == 0 {
                 return Poll::Pending;
             }
             match self.0.take() {
@@ -75,7 +76,8 @@ async fn an_early_response_is_seen_while_an_endless_upload_flows() {
     }
     impl AsyncWrite for Sink {
         fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
-            self.1 = true;
+            self.1 += 1;
+            assert!(self.1 < 100, "the response is there, and nobody looks");
             Poll::Ready(Ok(buf.len()))
         }
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -88,7 +90,7 @@ async fn an_early_response_is_seen_while_an_endless_upload_flows() {
     impl chaski_core::Io for Sink {}
     use tokio::io::AsyncWrite;
 
-    let sink = Sink(Some(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n"), false);
+    let sink = Sink(Some(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n"), 0);
     let session = Http1Session::new(Conn::new(sink), Http1ClientConfig::default());
     let response = session.serve(request(Method::POST, Body::new(Endless))).await.unwrap();
     assert_eq!(response.status(), 413);
@@ -189,6 +191,46 @@ async fn dropping_the_exchange_before_a_write_leaves_the_session_as_it_was() {
     let (peer, body) = join!(script(&mut far).expect(GET).send(OK_EMPTY).run(), get_text(&session));
     peer.unwrap();
     assert_eq!(body, "");
+}
+
+/// What a peer sends before the request has begun to leave answers something else.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_comes_before_the_request_is_not_its_response() {
+    for answer in [OK_EMPTY, ""] {
+        let direction = PipeDirection { capacity: 8, ..PipeDirection::default() };
+        let (mut near, mut far) = PipeOptions { a_to_b: direction, ..PipeOptions::default() }.pipe();
+        near.write_all(b"12345678").await.unwrap();
+        let session = session(near);
+        let (result, ()) = join!(session.serve(request(Method::POST, "body")), async {
+            // In one go: room for the request, and something to read.
+            far.write_all(answer.as_bytes()).await.unwrap();
+            let mut room = [0; 8];
+            assert_eq!(far.read(&mut room).await.unwrap(), 8);
+            far.shutdown().await.unwrap();
+        });
+        let (request, why) = not_sent(result);
+        assert_eq!((request.method(), &*why), (&Method::POST, "the connection is closed"));
+        assert_eq!(request.into_body().collect(10).await.unwrap(), "body");
+        assert_eq!(session.state(), SessionState::Closed);
+    }
+}
+
+/// The slot is free with the last byte of the body, not when somebody asks whether there are more.
+#[tokio::test(start_paused = true)]
+async fn the_last_byte_frees_the_slot() {
+    let (near, mut far) = pipe();
+    let session = session(near);
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    let peer = script(&mut far).expect(GET).send(head).wait(Duration::from_secs(1)).send("hello").run();
+    let (peer, ()) = join!(peer, async {
+        let mut body = session.serve(get()).await.unwrap().into_body();
+        assert_eq!(body.size_hint().exact(), Some(5));
+        assert_eq!(session.slots().free, 0);
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
+        assert!(body.is_end_stream());
+        assert_eq!(session.slots().free, 1);
+    });
+    peer.unwrap();
 }
 
 /// H1-28
@@ -331,11 +373,14 @@ async fn a_peer_that_stops_within_a_body_is_left_and_one_that_trickles_is_not() 
     let peer = script(&mut far)
         .expect(GET)
         .wait(Duration::from_secs(4))
-        .send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+        .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         .wait(Duration::from_secs(9))
-        .send("a")
+        .send("1\r\na")
+        // Bytes that are not data are a sign of life too.
         .wait(Duration::from_secs(9))
-        .send("b")
+        .send("\r")
+        .wait(Duration::from_secs(9))
+        .send("\n5")
         .expect_eof();
     let (peer, error) = join!(peer.run(), async {
         let body = session.serve(get()).await.unwrap().into_body();
@@ -343,5 +388,5 @@ async fn a_peer_that_stops_within_a_body_is_left_and_one_that_trickles_is_not() 
     });
     peer.unwrap();
     assert!(matches!(cause(&*error), Http1Error::BodyTimeout(_)));
-    assert_eq!(started.elapsed(), Duration::from_secs(4 + 9 + 9 + 10));
+    assert_eq!(started.elapsed(), Duration::from_secs(4 + 9 + 9 + 9 + 10));
 }

@@ -6,7 +6,10 @@ use chaski_core::{
 };
 use chaski_http_core::{Http1ClientConfig, Http1Session, codec::TargetForm};
 use http::Method;
-use tokio::{io::AsyncReadExt, join};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, BufWriter},
+    join,
+};
 
 use super::*;
 
@@ -82,6 +85,52 @@ async fn announced_trailers_are_sent_even_if_the_length_is_known() {
     assert!(bytes.ends_with("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nsum: 7\r\n\r\n"), "{bytes}");
     let (bytes, _) = written(Http1ClientConfig::default(), true, request(Method::POST, body())).await;
     assert!(bytes.ends_with("content-length: 3\r\n\r\nabc"), "{bytes}");
+}
+
+/// An IO that keeps what is written until it is flushed, as TLS may.
+struct Buffering(BufWriter<Pipe>);
+
+impl chaski_core::Io for Buffering {}
+
+impl AsyncRead for Buffering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(self.0.get_mut()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Buffering {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// What is written is flushed before anything is waited for.
+#[tokio::test(start_paused = true)]
+async fn an_io_that_buffers_is_flushed() {
+    let (near, mut far) = pipe();
+    let session = Http1Session::new(Conn::new(Buffering(BufWriter::new(near))), Http1ClientConfig::default());
+    let (frames, upload) = channel();
+    let peer = async {
+        script(&mut far).expect_until("\r\n\r\n").run().await.unwrap();
+        frames.send(Ok("one".into())).unwrap();
+        script(&mut far).expect("3\r\none\r\n").run().await.unwrap();
+        drop(frames);
+        script(&mut far).expect("0\r\n\r\n").send(OK_EMPTY).run().await.unwrap();
+    };
+    let ((), result) = join!(peer, session.serve(request(Method::POST, upload)));
+    result.unwrap();
 }
 
 #[test]
