@@ -3,7 +3,7 @@ use std::{
     convert::Infallible,
     io::{self, Write},
     pin::Pin,
-    sync::{Arc, Barrier, Mutex},
+    sync::{Arc, Barrier, Mutex, mpsc},
     task::{Context, Poll},
     time::Duration,
 };
@@ -115,6 +115,17 @@ async fn outcomes_are_told_apart() {
     assert_eq!(outcome("GET", streamed, 1).await, "status=200 received=0 sent=2 outcome=cancelled");
     assert_eq!(outcome("GET", known, 0).await, "status=200 received=0 sent=0 outcome=cancelled");
     assert_eq!(outcome("GET", broken, 2).await, "status=200 received=0 sent=2 outcome=error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_ends_with_its_last_byte_not_with_its_body() {
+    let log = Log::new();
+    let service = stack(log.layer.clone(), answer(|| Response::new(Body::new(Body::full("abc")))));
+    let mut body = service.serve(request("GET", "/")).await.ok().unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    drop(body);
+    assert!(log.lines()[0].ends_with(" sent=3 duration_ms=0.000 outcome=ok"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,12 +311,13 @@ async fn lines_that_do_not_fit_are_dropped_and_counted() {
     assert_eq!(sink.dropped(), 2, "after the end");
 }
 
-/// Fails at the first write.
-struct Broken(bool, Arc<Mutex<Vec<u8>>>);
+/// Fails at the first write, and says when it comes.
+struct Broken(Option<mpsc::Sender<()>>, Arc<Mutex<Vec<u8>>>);
 
 impl Write for Broken {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !std::mem::replace(&mut self.0, true) {
+        if let Some(failing) = self.0.take() {
+            failing.send(()).unwrap();
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.1.lock().unwrap().write(bytes)
@@ -318,13 +330,12 @@ impl Write for Broken {
 
 #[tokio::test]
 async fn a_writer_that_fails_is_tried_again() {
+    let (failing, fails) = mpsc::channel();
     let written = Arc::default();
-    let (sink, guard) = AccessLogSink::to(Broken(false, Arc::clone(&written))).unwrap();
+    let (sink, guard) = AccessLogSink::to(Broken(Some(failing), Arc::clone(&written))).unwrap();
     let service = stack(AccessLogLayer::new(sink.clone()), answer(|| Response::new(Body::empty())));
     service.serve(request("GET", "/lost")).await.ok().unwrap();
-    while sink.dropped() == 0 {
-        std::thread::yield_now();
-    }
+    fails.recv().unwrap();
     service.serve(request("GET", "/kept")).await.ok().unwrap();
     assert!(guard.finish());
     let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
