@@ -3,3 +3,5 @@
 
 #[cfg(test)]
 mod connector;
+#[cfg(test)]
+mod server;

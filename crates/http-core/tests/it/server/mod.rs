@@ -1,0 +1,18 @@
+//! `Http1Server`, by theme. Bytes are written by hand on both sides; time is paused.
+
+mod harness;
+
+mod bodies;
+mod cancel;
+mod closing;
+mod deadlines;
+mod expect;
+mod failures;
+mod framing;
+mod fuzz;
+mod informational;
+mod pipelining;
+mod shutdown;
+mod streaming;
+mod trailers;
+mod upgrade;
