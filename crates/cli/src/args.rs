@@ -1,0 +1,124 @@
+//! The command line.
+
+use std::{net::SocketAddr, time::Duration};
+
+use chaski_proxy::{AllowRule, Credentials};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Moves and transforms network traffic.
+#[derive(Debug, Parser)]
+#[command(name = "chaski", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Args {
+    /// What to log to standard error: a level (error, warn, info, debug, trace), or directives such as
+    /// `info,chaski_net=debug`.
+    #[arg(long, global = true, env = "CHASKI_LOG", value_name = "FILTER", default_value = "warn")]
+    pub(crate) log_level: String,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chaski proxy                                   a forward proxy on 127.0.0.1:3128
+  curl -x http://127.0.0.1:3128 http://example.com/
+  CHASKI_PROXY_USER=ana:secret chaski proxy --bind 0.0.0.0:3128
+  chaski proxy --allow 10.0.0.0/8:443 --allow '*.corp.example'
+  chaski serve echo                              answers every request with what it saw, as JSON
+
+Exit codes:
+  0  stopped by a signal, and every connection was drained
+  1  failed, or connections were cut at the end of the drain
+  2  the command line is wrong";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs an HTTP forward proxy: absolute-form requests and CONNECT tunnels.
+    Proxy(Box<ProxyArgs>),
+    /// Runs a server.
+    #[command(subcommand)]
+    Serve(Serve),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Serve {
+    /// Answers every request with the request as JSON.
+    Echo(EchoArgs),
+}
+
+/// What every server is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListenArgs {
+    /// How many connections may be open at a time; those beyond wait to be accepted.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
+    pub(crate) max_connections: u64,
+
+    /// How many threads serve connections. Default: one for each core.
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub(crate) threads: Option<u64>,
+
+    /// How long connections may take to finish after SIGINT or SIGTERM before they are cut. A second signal cuts at once.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) drain_timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProxyArgs {
+    /// The address to listen on; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3128")]
+    pub(crate) bind: SocketAddr,
+
+    /// Asks clients for this name and password. In the environment it is hidden from other users of the machine.
+    #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true)]
+    pub(crate) user: Option<Credentials>,
+
+    /// Allows what is refused by default: private, loopback, link-local and other addresses that are not public. A CIDR
+    /// or address (`10.0.0.0/8`, `[::1]`), a name or a pattern (`host.example`, `*.example`), each with or without `:PORT`.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) allow: Vec<AllowRule>,
+
+    /// How long a dial may take, resolving included.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) connect_timeout: Duration,
+
+    /// How long a tunnel may carry nothing, and a client's connection may wait for the next request.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub(crate) idle_timeout: Duration,
+
+    /// One line for each request and tunnel, to standard output.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogFormat::Text)]
+    pub(crate) access_log: AccessLogFormat,
+
+    /// Serves without authentication on an address that others can reach.
+    #[arg(long)]
+    pub(crate) open: bool,
+
+    /// Prints the stack that would run, layer by layer, and exits.
+    #[arg(long)]
+    pub(crate) explain: bool,
+
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccessLogFormat {
+    /// Fields separated by spaces.
+    Text,
+    /// None.
+    Off,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EchoArgs {
+    /// The address to listen on; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) bind: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+}
+
+fn positive() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..)
+}

@@ -1,0 +1,64 @@
+//! `chaski proxy`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command tells its status on its terminal")]
+
+use std::process::ExitCode;
+
+use chaski_core::Shutdown;
+use chaski_proxy::Rules;
+use chaski_stacks::{ForwardProxyConfig, forward_proxy};
+use chaski_telemetry::{AccessLogSink, Metrics};
+
+use crate::{
+    args::{AccessLogFormat, ProxyArgs},
+    run::{self, Failure, Signals},
+};
+
+pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
+    refuse_open(&args)?;
+    run::runtime(args.listen.threads)?.block_on(serve(args))
+}
+
+/// A proxy that strangers can reach serves strangers: that is not done unasked.
+fn refuse_open(args: &ProxyArgs) -> Result<(), Failure> {
+    if args.bind.ip().is_loopback() || args.user.is_some() || args.open {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--bind {}: others can reach this address, and without --user (or CHASKI_PROXY_USER) they can use the proxy; \
+         --open allows that",
+        args.bind
+    )))
+}
+
+async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
+    let signals = Signals::new()?;
+    let listener = run::bind(args.bind, &args.listen).await?;
+    let own = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
+    let rules = args.allow.into_iter().collect::<Rules>().with_own_addresses([own]);
+    let metrics = Metrics::new();
+    let mut config = ForwardProxyConfig::default()
+        .with_rules(rules)
+        .with_users(args.user)
+        .with_connect_timeout(args.connect_timeout)
+        .with_idle_timeout(args.idle_timeout)
+        .with_metrics(metrics.clone());
+    let mut log = None;
+    if args.access_log == AccessLogFormat::Text {
+        let (sink, guard) =
+            AccessLogSink::stdout().map_err(|error| Failure::system("cannot start the access log", &error))?;
+        config = config.with_access_log(sink);
+        log = Some(guard);
+    }
+    let stack = forward_proxy(config);
+    if args.explain {
+        print!("{}", listener.describe(&stack));
+        return Ok(ExitCode::SUCCESS);
+    }
+    run::announce("proxy", &listener)?;
+    let shutdown = Shutdown::new();
+    let code = run::serve(listener, stack, &shutdown, signals, &args.listen).await;
+    // Writes the lines that are still queued.
+    drop(log);
+    eprintln!("chaski: {}", metrics.snapshot());
+    Ok(code)
+}

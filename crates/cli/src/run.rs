@@ -1,0 +1,126 @@
+//! What all commands share: logs, the runtime, signals, and how they end.
+#![expect(clippy::print_stderr, reason = "a command tells its status on its terminal")]
+
+use std::{fmt, process::ExitCode, time::Duration};
+
+use chaski_core::{Conn, IntoBoxError, Service, Shutdown, display_chain};
+use chaski_net::TcpListener;
+use chaski_telemetry::LogConfig;
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::args::ListenArgs;
+
+/// Why a command ends before it has begun to serve.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line asks for what cannot be.
+    Usage(String),
+    /// The system refused.
+    System(String),
+}
+
+impl Failure {
+    pub(crate) fn system(what: impl fmt::Display, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::System(format!("{what}: {}", display_chain(error)))
+    }
+
+    /// Tells, and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let (message, code) = match self {
+            Self::Usage(message) => (message, 2),
+            Self::System(message) => (message, 1),
+        };
+        eprintln!("chaski: {message}");
+        ExitCode::from(code)
+    }
+}
+
+/// Sets up logging to standard error.
+pub(crate) fn logs(filter: &str) -> Result<(), Failure> {
+    chaski_telemetry::init(LogConfig::default().with_filter(filter))
+        .map_err(|error| Failure::Usage(format!("--log-level: {}", display_chain(&error))))
+}
+
+/// The runtime: on one thread without hand-overs, else on as many as asked for.
+pub(crate) fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {
+    let mut builder = match threads {
+        Some(1) => Builder::new_current_thread(),
+        Some(threads) => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(usize::try_from(threads).unwrap_or(usize::MAX).min(1024));
+            builder
+        }
+        None => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().map_err(|error| Failure::system("cannot start the runtime", &error))
+}
+
+/// SIGINT and SIGTERM.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::system("cannot listen for signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// The next signal's name. Cancel safe.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Serves until a signal, drains, and tells what became of the connections.
+pub(crate) async fn serve<S>(
+    listener: TcpListener,
+    service: S,
+    shutdown: &Shutdown,
+    mut signals: Signals,
+    args: &ListenArgs,
+) -> ExitCode
+where
+    S: Service<Conn<TcpStream>, Error: IntoBoxError>,
+{
+    let name = tokio::select! {
+        name = signals.next() => name,
+        () = listener.serve(service, shutdown) => "shutdown",
+    };
+    // The listener was dropped with its future: new connections are refused from here on.
+    let open = shutdown.open();
+    if open > 0 {
+        let limit = humantime::format_duration(args.drain_timeout);
+        eprintln!("chaski: {name}: draining {open} connections, at most {limit}");
+    }
+    let report = tokio::select! {
+        report = shutdown.drain(args.drain_timeout) => report,
+        _ = signals.next() => {
+            shutdown.cut();
+            shutdown.drain(Duration::ZERO).await
+        }
+    };
+    eprintln!("chaski: stopped: {} connections drained, {} cut", report.drained, report.cut);
+    if report.cut == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Says where a server listens: the line that scripts wait for.
+pub(crate) fn announce(what: &str, listener: &TcpListener) -> Result<(), Failure> {
+    let addr = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
+    eprintln!("chaski {what}: listening on {addr}");
+    Ok(())
+}
+
+pub(crate) async fn bind(addr: std::net::SocketAddr, args: &ListenArgs) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(addr).await;
+    let listener = listener.map_err(|error| Failure::system(format_args!("cannot listen on {addr}"), &error))?;
+    Ok(listener.with_max_connections(usize::try_from(args.max_connections).unwrap_or(usize::MAX)))
+}

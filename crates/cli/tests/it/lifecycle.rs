@@ -1,0 +1,100 @@
+//! Signals, drains and what is told of them.
+
+use std::io::{Read, Write};
+
+use crate::support::{Chaski, dial, origin, read_head, tunnel};
+
+#[test]
+fn an_idle_proxy_stops_at_once_with_0() {
+    for signal in ["TERM", "INT"] {
+        let proxy = Chaski::proxy(&[]);
+        let mut idle = dial(proxy.addr);
+        // Served once, so that it is surely accepted and waits for its next request.
+        idle.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        read_head(&mut idle);
+        proxy.signal(signal);
+        let (status, _, stderr) = proxy.wait();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains(" 0 cut"), "{stderr}");
+        assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+    }
+}
+
+/// H1-13: what is answered while draining says `connection: close`. LIFE-05: in body, CONNECT. waits: h2, TLS, WebSocket
+#[test]
+fn h1_13_life_05_a_transfer_under_way_finishes() {
+    let (go, wait) = std::sync::mpsc::channel();
+    let (addr, origin) = origin(move |mut stream| {
+        read_head(&mut stream);
+        wait.recv().unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").unwrap();
+        wait.recv().unwrap();
+        stream.write_all(b"lo").unwrap();
+    });
+    let proxy = Chaski::proxy(&["--drain-timeout", "30s"]);
+    let mut client = dial(proxy.addr);
+    write!(client, "GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n\r\n").unwrap();
+    let mut idle = dial(proxy.addr);
+    idle.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_head(&mut idle);
+    proxy.signal("TERM");
+    // The idle connection goes first: then draining has begun.
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+    go.send(()).unwrap();
+    let head = read_head(&mut client);
+    assert!(head.contains("connection: close\r\n"), "{head}");
+    go.send(()).unwrap();
+    let mut body = String::new();
+    client.read_to_string(&mut body).unwrap();
+    assert_eq!(body, "hello");
+    let (status, _, stderr) = proxy.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("draining") && stderr.contains(" 0 cut"), "{stderr}");
+    origin.join().unwrap();
+}
+
+/// LIFE-05: a tunnel that does not end, and a head that does not. waits: h2, TLS, WebSocket
+#[test]
+fn life_05_what_does_not_end_is_cut_at_the_deadline() {
+    let (addr, origin) = origin(|mut stream| stream.read(&mut [0; 1]));
+    let proxy = Chaski::proxy(&["--drain-timeout", "300ms"]);
+    let mut client = tunnel(&proxy, addr);
+    let (status, log, stderr) = proxy.stop();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(" 1 cut"), "{stderr}");
+    assert!(log.contains("cut"), "{log}");
+    assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
+    assert!(matches!(origin.join().unwrap(), Ok(0) | Err(_)));
+}
+
+#[test]
+fn a_second_signal_cuts_at_once() {
+    let (addr, origin) = origin(|mut stream| stream.read(&mut [0; 1]));
+    let proxy = Chaski::proxy(&["--drain-timeout", "10min"]);
+    let mut client = tunnel(&proxy, addr);
+    let mut idle = dial(proxy.addr);
+    idle.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_head(&mut idle);
+    proxy.signal("TERM");
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
+    proxy.signal("TERM");
+    let (status, _, stderr) = proxy.wait();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
+    origin.join().unwrap().ok();
+}
+
+#[test]
+fn connections_beyond_the_limit_wait() {
+    let proxy = Chaski::proxy(&["--max-connections", "1"]);
+    let mut first = dial(proxy.addr);
+    first.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_head(&mut first);
+    let mut second = dial(proxy.addr);
+    second.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    second.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+    assert!(second.read(&mut [0; 1]).is_err(), "the second connection was served beside the first");
+    drop(first);
+    second.set_read_timeout(Some(crate::support::GUARD)).unwrap();
+    assert!(read_head(&mut second).starts_with("HTTP/1.1 200 "));
+}

@@ -1,0 +1,21 @@
+//! The binary against real programs, all on loopback. The modules say that they are tests, so that the lints for tests hold
+//! in their helpers too.
+
+#[cfg(test)]
+mod echo;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod proxy_auth;
+#[cfg(test)]
+mod proxy_forward;
+#[cfg(test)]
+mod proxy_large;
+#[cfg(test)]
+mod proxy_trouble;
+#[cfg(test)]
+mod proxy_tunnel;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod usage;

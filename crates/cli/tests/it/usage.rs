@@ -1,0 +1,87 @@
+//! Wrong command lines, and the commands that only print.
+
+use std::net::TcpListener;
+
+use crate::support::{Chaski, command};
+
+fn chaski(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(env!("CARGO_BIN_EXE_chaski")).args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
+    for (args, named) in [
+        (&["proxy", "--bind", "nowhere"][..], "nowhere"),
+        (&["proxy", "--allow", "10.0.0.0/33"], "10.0.0.0/33"),
+        (&["proxy", "--user", "nobody"], "--user"),
+        (&["proxy", "--connect-timeout", "soon"], "soon"),
+        (&["proxy", "--max-connections", "0"], "--max-connections"),
+        (&["proxy", "--threads", "0"], "--threads"),
+        (&["proxy", "--frobnicate"], "--frobnicate"),
+        (&["--log-level", "chaski=loud", "proxy"], "loud"),
+        (&["prxy"], "prxy"),
+        (&[], "Usage"),
+    ] {
+        let (code, _, stderr) = chaski(args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(named), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_password_on_the_command_line_is_not_repeated_in_the_error() {
+    let (code, stdout, stderr) = chaski(&["proxy", "--user", ":hunter2"]);
+    assert_eq!(code, Some(2));
+    assert!(!stdout.contains("hunter2"));
+    // clap quotes the argument that it was given; a name is needed, and the message says so.
+    assert!(stderr.contains("name"), "{stderr}");
+}
+
+#[test]
+fn an_open_proxy_has_to_be_asked_for() {
+    let (code, _, stderr) = chaski(&["proxy", "--bind", "0.0.0.0:0"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("--open") && stderr.contains("--user"), "{stderr}");
+
+    for (args, env) in [
+        (&["proxy", "--bind", "0.0.0.0:0", "--open"][..], &[][..]),
+        (&["proxy", "--bind", "0.0.0.0:0"], &[("CHASKI_PROXY_USER", "ana:secret")]),
+    ] {
+        let proxy = Chaski::start_with(args, env);
+        let (status, _, stderr) = proxy.stop();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_told_and_exits_with_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) = chaski(&["proxy", "--bind", &addr]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&addr) && stderr.contains("in use"), "{stderr}");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let (code, stdout, _) = chaski(&["--version"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(stdout.trim(), "chaski 0.1.0");
+    let (code, stdout, _) = chaski(&["--help"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("Examples:") && stdout.contains("Exit codes:"), "{stdout}");
+}
+
+#[test]
+fn explain_prints_the_stack_and_no_secret() {
+    let (code, stdout, stderr) =
+        chaski(&["proxy", "--bind", "127.0.0.1:0", "--user", "ana:hunter2", "--allow", "10.0.0.0/8", "--explain"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for part in ["TcpListener", "Http1Server", "ForwardProxy", "Dialer", "relay"] {
+        assert!(stdout.contains(part), "{part} is missing:\n{stdout}");
+    }
+    assert!(!stdout.contains("hunter2"), "{stdout}");
+}

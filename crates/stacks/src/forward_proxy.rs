@@ -1,0 +1,122 @@
+use std::{sync::Arc, time::Duration};
+
+use chaski_client::{Client, ClientConfig};
+use chaski_core::{Conn, Service, optional, stack};
+use chaski_http_core::{Http1ClientConfig, Http1Connector, Http1Server, Http1ServerConfig, Http1ServerError};
+use chaski_net::{Dialer, Relay, RelayConfig};
+use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Rules};
+use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
+use tokio::net::TcpStream;
+
+use crate::recorded_relay::RecordedRelay;
+
+/// Settings of [`forward_proxy`].
+#[derive(Clone, Debug)]
+pub struct ForwardProxyConfig {
+    rules: Rules,
+    users: Vec<Credentials>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    access_log: Option<AccessLogSink>,
+    metrics: Metrics,
+}
+
+impl Default for ForwardProxyConfig {
+    fn default() -> Self {
+        Self {
+            rules: Rules::public_only(),
+            users: Vec::new(),
+            connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
+            idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
+            access_log: None,
+            metrics: Metrics::new(),
+        }
+    }
+}
+
+impl ForwardProxyConfig {
+    /// How long a dial may take, resolving included, unless set otherwise.
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long connections may be idle, unless set otherwise.
+    pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// Sets where clients may get to. Default: public addresses alone.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Asks clients for a name and a password, one of these. Default: none, everybody who can connect is served.
+    #[must_use]
+    pub fn with_users(mut self, users: impl IntoIterator<Item = Credentials>) -> Self {
+        self.users.extend(users);
+        self
+    }
+
+    /// Sets how long a dial may take, resolving included. Default: 10 seconds.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Sets how long a tunnel may carry nothing, and how long a client's connection may wait for its next request.
+    /// Default: 5 minutes.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = limit;
+        self
+    }
+
+    /// Writes a line for each request and each tunnel. Default: none.
+    #[must_use]
+    pub fn with_access_log(mut self, sink: AccessLogSink) -> Self {
+        self.access_log = Some(sink);
+        self
+    }
+
+    /// Counts with these counters, of which the caller keeps a clone.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+}
+
+/// An HTTP forward proxy over TCP connections: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
+///
+/// Serve it with a [`TcpListener`](chaski_net::TcpListener).
+pub fn forward_proxy(
+    config: ForwardProxyConfig,
+) -> impl Service<Conn<TcpStream>, Output = (), Error = Http1ServerError> {
+    let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics } = config;
+    // One dialer for requests and tunnels: the rules are asked just before every connect, whatever led there.
+    let dialer = Arc::new(
+        Dialer::new().with_policy(rules).with_connect_timeout(connect_timeout).with_total_timeout(connect_timeout),
+    );
+    let client = Client::with_config(
+        Http1Connector::new(Arc::clone(&dialer), Http1ClientConfig::default()),
+        // The dialer has the limit already.
+        ClientConfig::default().with_connect_timeout(None),
+    );
+    let requests = stack(
+        (
+            // Outermost, so that what is refused is counted and logged too.
+            metrics.request_layer(),
+            optional(access_log.map(AccessLogLayer::new)),
+            // Outside of the proxy: who is not let in learns nothing about targets, not even by the time it takes.
+            optional((!users.is_empty()).then(|| ProxyAuthLayer::new(users))),
+        ),
+        ForwardProxy::new(
+            client,
+            dialer,
+            RecordedRelay::new(Relay::new(RelayConfig::default().with_idle(idle_timeout))),
+        ),
+    );
+    stack(
+        metrics.connection_layer(),
+        Http1Server::new(requests).with_config(Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout))),
+    )
+}

@@ -1,0 +1,43 @@
+//! Stacks that are ready to run, each written as one expression in one file.
+//!
+//! - [`http_client`]: an HTTP client over TCP: Happy Eyeballs, kept connections, one safe retry.
+//! - [`forward_proxy`]: an HTTP forward proxy, from the accepted connection down.
+//!
+//! Take one as it is, or copy its file and change a layer: there is no protocol code here, and nothing that the crates
+//! below do not offer to everybody. This is the only library that names several layer crates.
+//!
+//! # Example
+//!
+//! ```
+//! use chaski_core::{Shutdown, describe};
+//! use chaski_net::TcpListener;
+//! use chaski_proxy::Rules;
+//! use chaski_stacks::{ForwardProxyConfig, forward_proxy};
+//!
+//! # async fn example() -> Result<(), chaski_core::BoxError> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let rules = Rules::public_only().with_allow("10.0.0.0/8:443".parse()?).with_own_addresses([listener.local_addr()?]);
+//! let proxy = forward_proxy(ForwardProxyConfig::default().with_rules(rules));
+//! assert!(listener.describe(&proxy).to_string().contains("ForwardProxy"));
+//!
+//! let shutdown = Shutdown::new();
+//! # shutdown.begin();
+//! listener.serve(proxy, &shutdown).await;
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # Cancellation
+//!
+//! That of the parts: dropping a connection's future closes it, and whatever was dialed for it.
+//!
+//! # Limits
+//!
+//! Those of the parts; [`ForwardProxyConfig`] sets the ones that differ from their defaults.
+
+mod forward_proxy;
+mod http_client;
+mod recorded_relay;
+
+pub use forward_proxy::{ForwardProxyConfig, forward_proxy};
+pub use http_client::{HttpClient, http_client};
