@@ -261,9 +261,10 @@ impl<IO: Io> Exchange<IO> {
     /// Ends the exchange without a response.
     pub(super) fn fail(self, mut request: Request, error: Http1Error) -> SendError<Request> {
         let Self { mut lease, upload, .. } = self;
+        let response_seen = !error.no_response_seen();
         if upload.written() > 0 {
             lease.close();
-            return SendError::unknown(error);
+            return SendError::unknown(error).with_response_seen(response_seen);
         }
         if !matches!(error, Http1Error::RequestBody(_) | Http1Error::RequestBodyLength { .. }) {
             lease.close();
@@ -273,7 +274,7 @@ impl<IO: Io> Exchange<IO> {
                 *request.body_mut() = body;
                 SendError::not_sent(request, error)
             }
-            None => SendError::unknown(error),
+            None => SendError::unknown(error).with_response_seen(response_seen),
         }
     }
 }
