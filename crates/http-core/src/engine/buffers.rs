@@ -37,6 +37,11 @@ thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { read: Vec::new(), write: Vec::new() }) };
 }
 
+/// The thread's pool; `None` when the thread is ending and has none any more, as connections that end with it find.
+fn with_pool<T>(f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
+    POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok()
+}
+
 /// The read buffer of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuf {
@@ -49,7 +54,7 @@ impl ReadBuf {
     /// Makes room for a read: at least `READ_SIZE` into an empty buffer, more when reads come in full.
     fn make_room(&mut self) {
         if self.bytes.capacity() == 0
-            && let Some(pooled) = POOL.with_borrow_mut(|pool| pool.read.pop())
+            && let Some(pooled) = with_pool(|pool| pool.read.pop()).flatten()
         {
             self.bytes = pooled;
         }
@@ -70,7 +75,7 @@ impl ReadBuf {
         self.full = false;
         // A buffer whose earlier bytes are still held by a message is left to that message.
         if bytes.try_reclaim(READ_SIZE) && bytes.capacity() <= 2 * READ_SIZE {
-            POOL.with_borrow_mut(|pool| {
+            with_pool(|pool| {
                 if pool.read.len() < MAX_POOLED {
                     pool.read.push(bytes);
                 }
@@ -102,7 +107,7 @@ pub(crate) fn poll_fill<I: AsyncRead + Unpin>(
 
 /// Takes an empty output buffer.
 pub(crate) fn take_output() -> Vec<u8> {
-    POOL.with_borrow_mut(|pool| pool.write.pop()).unwrap_or_default()
+    with_pool(|pool| pool.write.pop()).flatten().unwrap_or_default()
 }
 
 /// Gives an output buffer back.
@@ -111,7 +116,7 @@ pub(crate) fn put_output(mut bytes: Vec<u8>) {
         return;
     }
     bytes.clear();
-    POOL.with_borrow_mut(|pool| {
+    with_pool(|pool| {
         if pool.write.len() < MAX_POOLED {
             pool.write.push(bytes);
         }
