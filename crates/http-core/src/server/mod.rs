@@ -27,8 +27,9 @@ use connection::Connection;
 /// # What it does by itself
 ///
 /// - Keep-alive and pipelining; answers to pipelined requests leave in one write.
-/// - `Expect: 100-continue`: `100` leaves when the body is first read. A service that answers without reading it is not
-///   sent the body, and the connection closes.
+/// - `Expect: 100-continue`: `100` leaves when the body is first read, and before an answer that begins while somebody still
+///   holds the body. A service that lets go of it unread is not sent the body, and the connection closes.
+/// - Trailers of a response are sent to clients that say `te: trailers`, and dropped for others.
 /// - Refuses what could be read in two ways (400), what is over a limit (408, 414, 431), and versions other than 1.0 and
 ///   1.1 (505), and closes.
 /// - Reads on past a body that the service left, up to a limit; beyond it, closes in a way that lets the answer arrive.

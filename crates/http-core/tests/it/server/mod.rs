@@ -14,5 +14,6 @@ mod informational;
 mod pipelining;
 mod shutdown;
 mod streaming;
+mod threads;
 mod trailers;
 mod upgrade;
