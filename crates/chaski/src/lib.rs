@@ -52,6 +52,10 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example()).unwrap();
 //! ```
 
+// The guide's examples use most features; `cargo xtask test` builds with all of them.
+#[cfg(all(doctest, feature = "stacks"))]
+mod book;
+
 pub use chaski_core::*;
 
 #[cfg(feature = "client")]
