@@ -111,6 +111,28 @@ fn h1_27_an_early_answer_reaches_a_client_that_still_uploads() {
     origin.join().unwrap();
 }
 
+/// H1-23: an origin rejects without having the body sent; the client gets that at once, no 100 before it, and the upload is
+/// not begun.
+#[test]
+fn h1_23_a_rejection_passes_without_the_body() {
+    let (addr, origin) = origin(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").unwrap();
+        // What comes next is the end: the body was never sent.
+        stream.read(&mut [0; 1])
+    });
+    let proxy = Chaski::proxy(&[]);
+    let mut client = dial(proxy.addr);
+    let expect = "Expect: 100-continue\r\nContent-Length: 5";
+    write!(client, "PUT http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n{expect}\r\n\r\n").unwrap();
+    let head = read_head(&mut client);
+    assert!(head.starts_with("HTTP/1.1 401 ") && head.contains("connection: close\r\n"), "{head}");
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "no");
+    assert!(matches!(origin.join().unwrap(), Ok(0) | Err(_)));
+}
+
 #[test]
 fn rubbish_from_an_origin_is_a_502() {
     for rubbish in
