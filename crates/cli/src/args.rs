@@ -81,7 +81,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) connect_timeout: Duration,
 
-    /// How long a tunnel may carry nothing, and a client's connection may wait for the next request.
+    /// How long nothing may happen: in a tunnel, before or within an origin's answer, between two requests of a client.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
     pub(crate) idle_timeout: Duration,
 

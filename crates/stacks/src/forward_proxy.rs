@@ -62,8 +62,8 @@ impl ForwardProxyConfig {
         self
     }
 
-    /// Sets how long a tunnel may carry nothing, and how long a client's connection may wait for its next request.
-    /// Default: 5 minutes.
+    /// Sets how long nothing may happen: in a tunnel, between a request and its answer (504 then), in the body of an answer,
+    /// and on a client's connection between two requests. Default: 5 minutes.
     #[must_use]
     pub fn with_idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = limit;
@@ -97,7 +97,11 @@ pub fn forward_proxy(
         Dialer::new().with_policy(rules).with_connect_timeout(connect_timeout).with_total_timeout(connect_timeout),
     );
     let client = Client::with_config(
-        Http1Connector::new(Arc::clone(&dialer), Http1ClientConfig::default()),
+        Http1Connector::new(
+            Arc::clone(&dialer),
+            // Bounds what an origin can hold up: the client's connection, and with it one of the listener's permits.
+            Http1ClientConfig::default().with_head_timeout(Some(idle_timeout)).with_body_timeout(Some(idle_timeout)),
+        ),
         // The dialer has the limit already.
         ClientConfig::default().with_connect_timeout(None),
     );
@@ -119,4 +123,21 @@ pub fn forward_proxy(
         metrics.connection_layer(),
         Http1Server::new(requests).with_config(Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout))),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use chaski_core::describe;
+
+    use super::*;
+
+    /// A list of users that was read from an empty file must not open the proxy to everybody.
+    #[test]
+    fn a_proxy_for_no_users_lets_nobody_in() {
+        let tree = |config| describe::<Conn<TcpStream>, _>(&forward_proxy(config)).to_string();
+        let closed = tree(ForwardProxyConfig::default().with_users([]));
+        assert!(closed.contains("ProxyAuth users=0"), "{closed}");
+        let open = tree(ForwardProxyConfig::default());
+        assert!(!open.contains("ProxyAuth"), "{open}");
+    }
 }

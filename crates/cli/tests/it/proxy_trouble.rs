@@ -134,6 +134,20 @@ fn h1_23_a_rejection_passes_without_the_body() {
 }
 
 #[test]
+fn an_origin_that_never_answers_is_a_504() {
+    let (addr, origin) = origin(|mut stream| {
+        read_head(&mut stream);
+        stream.read(&mut [0; 1])
+    });
+    let proxy = Chaski::proxy(&["--idle-timeout", "300ms"]);
+    let mut client = dial(proxy.addr);
+    write!(client, "GET http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\n\r\n").unwrap();
+    let head = read_head(&mut client);
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+    assert!(matches!(origin.join().unwrap(), Ok(0) | Err(_)));
+}
+
+#[test]
 fn rubbish_from_an_origin_is_a_502() {
     for rubbish in
         ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", ""]
