@@ -155,8 +155,10 @@ async fn a_body_that_outlives_its_answer_holds_the_next_request() {
     assert!(body.frame().await.is_none());
     sleep(secs(30)).await;
     let writes = client.probe.stats().writes;
+    let released = Instant::now();
     drop(body);
     assert_eq!(client.response().await, NEXT_ANSWER);
+    assert_eq!(released.elapsed(), secs(0));
     assert_eq!(client.probe.stats().writes, writes + 1, "the next answer left after the release");
 }
 
