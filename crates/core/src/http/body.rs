@@ -225,10 +225,14 @@ where
 {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
+        // Not every stream may be polled after its end, and readers do ask again: for what comes after trailers, say.
+        if *this.ended {
+            return Poll::Ready(None);
+        }
         let mut body = this.body.get_pin_mut();
         let frame = ready!(body.as_mut().poll_frame(cx));
         *this.hint = body.size_hint();
-        *this.ended = frame.is_none() || body.is_end_stream();
+        *this.ended = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
@@ -330,6 +334,31 @@ mod tests {
         assert_eq!(body.collect(5).await.unwrap(), "abcde");
         let error = chunks(&["ab", "cd", "e"]).collect(4).await.unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&BodyTooLarge { limit: 4 }));
+    }
+
+    /// Many streams panic or begin anew when they are polled after their end, and readers ask for the end after trailers.
+    #[tokio::test]
+    async fn a_stream_is_not_polled_after_its_end_or_its_error() {
+        struct Once(Vec<Result<&'static str, &'static str>>);
+        impl futures_core::Stream for Once {
+            type Item = Result<Bytes, BoxError>;
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                assert!(!self.0.is_empty(), "polled after its end");
+                match self.0.remove(0) {
+                    Ok("") => Poll::Ready(None),
+                    item => Poll::Ready(Some(item.map(Bytes::from).map_err(Into::into))),
+                }
+            }
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("checksum", "1".parse().unwrap());
+        let body = Body::from_stream(Once(vec![Ok("ab"), Ok("")])).with_trailers(trailers);
+        assert_eq!(body.collect(2).await.unwrap(), "ab");
+
+        let mut body = Body::from_stream(Once(vec![Err("broken")]));
+        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "broken");
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
     }
 
     #[tokio::test]
