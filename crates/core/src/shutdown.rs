@@ -45,7 +45,15 @@ const CUT: u8 = 2;
 pub struct Shutdown {
     signal: ShutdownSignal,
     tracker: TaskTracker,
-    cut: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Guards that were held when draining began.
+    open: AtomicUsize,
+    /// Connections that were dropped at the cut.
+    cut: AtomicUsize,
 }
 
 impl Default for Shutdown {
@@ -55,6 +63,10 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
+    /// How long [`drain`](Self::drain) waits after the cut for tasks to drop their connections: they do so when they are
+    /// polled next, so one that takes longer blocks its thread, or does not [run](ShutdownGuard::run) under its guard.
+    pub const CUT_GRACE: Duration = Duration::from_secs(1);
+
     /// A shutdown that has not begun.
     #[must_use]
     pub fn new() -> Self {
@@ -65,7 +77,7 @@ impl Shutdown {
                 cut: CancellationToken::new(),
             },
             tracker: TaskTracker::new(),
-            cut: Arc::new(AtomicUsize::new(0)),
+            counts: Arc::default(),
         }
     }
 
@@ -78,7 +90,7 @@ impl Shutdown {
     /// A guard for one connection's task: draining waits until it is dropped.
     #[must_use]
     pub fn guard(&self) -> ShutdownGuard {
-        ShutdownGuard { signal: self.signal.clone(), cut: Arc::clone(&self.cut), _token: self.tracker.token() }
+        ShutdownGuard { signal: self.signal.clone(), counts: Arc::clone(&self.counts), _token: self.tracker.token() }
     }
 
     /// How many guards are held.
@@ -89,7 +101,9 @@ impl Shutdown {
 
     /// Begins to drain. Does not wait.
     pub fn begin(&self) {
-        self.signal.phase.fetch_max(DRAINING, Ordering::AcqRel);
+        if self.signal.phase.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING {
+            self.counts.open.store(self.open(), Ordering::Release);
+        }
         self.signal.draining.cancel();
         self.tracker.close();
     }
@@ -101,20 +115,21 @@ impl Shutdown {
         self.signal.cut.cancel();
     }
 
-    /// Begins to drain if that has not happened yet, waits at most `limit`, cuts what is left then, and reports.
+    /// Begins to drain if that has not happened yet, waits at most `limit`, cuts what is left then, and reports on all
+    /// that were open when draining began. After the cut it waits at most [`CUT_GRACE`](Self::CUT_GRACE).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the draining under way, without a deadline; call it again to set one.
     pub async fn drain(&self, limit: Duration) -> ShutdownReport {
-        let open = self.open();
         self.begin();
         if tokio::time::timeout(limit, self.tracker.wait()).await.is_err() {
             self.cut();
-            self.tracker.wait().await;
+            let _ = tokio::time::timeout(Self::CUT_GRACE, self.tracker.wait()).await;
         }
-        let cut = self.cut.load(Ordering::Acquire);
-        ShutdownReport { drained: open.saturating_sub(cut), cut }
+        // Who has not let go by now is as good as cut: nobody waits for it any longer.
+        let cut = self.counts.cut.load(Ordering::Acquire) + self.open();
+        ShutdownReport { drained: self.counts.open.load(Ordering::Acquire).saturating_sub(cut), cut }
     }
 }
 
@@ -123,7 +138,7 @@ impl Shutdown {
 pub struct ShutdownReport {
     /// They finished by themselves.
     pub drained: usize,
-    /// They were dropped at the deadline.
+    /// They were dropped at the deadline, or had not let go of their guards soon after it.
     pub cut: usize,
 }
 
@@ -162,7 +177,7 @@ impl ShutdownSignal {
 #[derive(Debug)]
 pub struct ShutdownGuard {
     signal: ShutdownSignal,
-    cut: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     _token: TaskTrackerToken,
 }
 
@@ -192,7 +207,7 @@ impl ShutdownGuard {
         })
         .await;
         if output.is_none() {
-            self.cut.fetch_add(1, Ordering::AcqRel);
+            self.counts.cut.fetch_add(1, Ordering::AcqRel);
         }
         output
     }
@@ -219,6 +234,30 @@ mod tests {
         assert_eq!(started.elapsed(), Duration::from_secs(10));
         assert_eq!(polite.await.unwrap(), Some(()));
         assert_eq!(stubborn.await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_that_is_cut_short_still_counts_those_that_were_drained_before() {
+        let shutdown = Shutdown::new();
+        let (polite, stubborn) = (shutdown.guard(), shutdown.guard());
+        let stubborn = tokio::spawn(stubborn.run(std::future::pending::<()>()));
+        shutdown.begin();
+        drop(polite);
+        let first = shutdown.drain(Duration::from_secs(10));
+        assert!(tokio::time::timeout(Duration::from_secs(1), first).await.is_err());
+        shutdown.cut();
+        assert_eq!(stubborn.await.unwrap(), None);
+
+        assert_eq!(shutdown.drain(Duration::ZERO).await, ShutdownReport { drained: 1, cut: 1 });
+    }
+
+    /// A task that blocks its thread, or holds its guard without running under it.
+    #[tokio::test(start_paused = true)]
+    async fn a_guard_that_never_goes_does_not_hold_the_drain_up_for_ever() {
+        let shutdown = Shutdown::new();
+        let _forgotten = shutdown.guard();
+        let report = tokio::time::timeout(Duration::from_secs(60), shutdown.drain(Duration::from_secs(10))).await;
+        assert_eq!(report, Ok(ShutdownReport { drained: 0, cut: 1 }));
     }
 
     #[tokio::test(start_paused = true)]
