@@ -16,6 +16,7 @@ pub(super) struct Facts {
     pub(super) connection: ConnectionTokens,
     pub(super) has_upgrade: bool,
     pub(super) expect: Expectation,
+    pub(super) trailers: bool,
     pub(super) has_host: bool,
     length: Option<u64>,
     /// Where `transfer-encoding: chunked` stands.
@@ -72,6 +73,8 @@ impl Facts {
             }
             Field::Connection => self.connection.add(value),
             Field::Upgrade => self.has_upgrade = true,
+            // RFC 9110 section 10.1.4: the keyword is caseless, and may stand among codings.
+            Field::Te => self.trailers |= elements(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers")),
             Field::Expect => {
                 // RFC 9110 section 10.1.1: the value is caseless.
                 let proceed = value.eq_ignore_ascii_case(b"100-continue");

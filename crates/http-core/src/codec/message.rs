@@ -95,6 +95,9 @@ pub struct RequestHead {
     pub upgrade: bool,
     /// What the peer waits for before it sends the body.
     pub expect: Expectation,
+    /// Whether the peer takes trailers after the answer: HTTP/1.1 with
+    /// `te: trailers` (RFC 9110 section 6.5.1).
+    pub trailers: bool,
 }
 
 /// The head of a response.

@@ -16,6 +16,7 @@ pub(super) enum Field {
     TransferEncoding,
     Upgrade,
     Expect,
+    Te,
     /// Nothing.
     Plain,
 }
@@ -201,7 +202,7 @@ names! {
     "if-match" Plain
     "if-unmodified-since" Plain
     "if-range" Plain
-    "te" Plain
+    "te" Te
     "trailer" Plain
     "via" Plain
     "forwarded" Plain

@@ -183,6 +183,7 @@ impl RequestDecoder {
             upgrade: facts.has_upgrade && facts.connection.upgrade && !is_http10,
             // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
             expect: if is_http10 { Expectation::None } else { facts.expect },
+            trailers: facts.trailers && !is_http10,
         })
     }
 }

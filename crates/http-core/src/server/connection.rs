@@ -2,7 +2,8 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -11,13 +12,18 @@ use chaski_core::{
     Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownSignal,
     http::{InformationalSource, Request, Response},
 };
-use http::Version;
+use http::{StatusCode, Version};
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{config::Http1ServerConfig, error::Http1ServerError, exchange::Next, shared::Shared};
+use super::{
+    config::Http1ServerConfig,
+    error::Http1ServerError,
+    exchange::{Asked, Handled, Next, bare},
+    shared::Shared,
+};
 use crate::{
-    codec::{RequestDecoder, RequestHead},
+    codec::{HeadError, RequestDecoder},
     engine::{Deadline, Output},
 };
 
@@ -60,7 +66,7 @@ impl<I: Io> Connection<I> {
             ext,
             has_facts,
             now,
-            // RFC-less, but the only way to bound a silent client: the first head is due from the accept on.
+            // The only way to bound a client that says nothing: the first head is due from the accept on.
             head_due: config.head_timeout.map(|limit| now + limit),
             write_due: None,
             config,
@@ -68,18 +74,60 @@ impl<I: Io> Connection<I> {
     }
 
     /// Serves requests until the connection ends.
+    ///
+    /// What happens to every request happens here, without a future of its own: a head is made a request where it was
+    /// decoded, and an answer in hand is encoded where it came back, so that neither is moved through futures.
     pub(super) async fn run<S>(mut self, service: &S) -> Result<(), Http1ServerError>
     where
         S: Service<Request, Output = Response>,
         S::Error: IntoBoxError,
     {
         loop {
-            let head = match self.next_head().await {
-                Ok(Some(head)) => head,
-                Ok(None) => return self.close().await,
-                Err(error) => return self.refuse(error).await,
+            let (request, asked) = match self.next_request() {
+                Ok(Some(next)) => next,
+                Ok(None) => match self.wait().await {
+                    Ok(true) => continue,
+                    Ok(false) => return self.close().await,
+                    Err(error) => return self.refuse(error).await,
+                },
+                Err(error) => return self.refuse(error.into()).await,
             };
-            match self.exchange(service, head).await? {
+            let mut waited = false;
+            let handled = if asked.unmet {
+                // RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered with 417.
+                drop(request);
+                Handled::Answer(bare(StatusCode::EXPECTATION_FAILED))
+            } else {
+                // The call may panic before there is a future. The future stays in one place, so that it is stored once.
+                let mut future = pin!(catch_unwind(AssertUnwindSafe(|| service.serve(request))).ok());
+                poll_fn(|cx| {
+                    let Some(future) = future.as_mut().as_pin_mut() else { return Poll::Ready(Handled::Panicked) };
+                    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                        Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
+                        Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
+                        Ok(Poll::Pending) => {
+                            waited = true;
+                            self.attend(cx).map(Handled::Gone)
+                        }
+                        Err(_) => Poll::Ready(Handled::Panicked),
+                    }
+                })
+                .await
+            };
+            if waited {
+                self.now = Instant::now();
+            }
+            let response = match handled {
+                Handled::Answer(response) => response,
+                Handled::Failed(error) => self.failed(&asked, &*error),
+                Handled::Panicked => self.panicked(&asked),
+                Handled::Gone(error) => return Err(self.cut(error).await),
+            };
+            let sending = self.answer(&asked, response)?;
+            if sending.is_done() && self.is_clear() {
+                continue;
+            }
+            match self.conclude(&asked, sending).await? {
                 Next::Request => {}
                 Next::Close => return self.close().await,
                 Next::Linger => return self.close_lingering().await,
@@ -88,24 +136,30 @@ impl<I: Io> Connection<I> {
         }
     }
 
-    /// The next head; `None` when the connection ends between two requests.
-    async fn next_head(&mut self) -> Result<Option<RequestHead>, Http1ServerError> {
-        loop {
-            let head = {
-                let mut state = self.shared.lock();
-                if state.read.bytes.is_empty() { None } else { self.decoder.decode(&mut state.read.bytes)? }
-            };
-            if let Some(head) = head {
-                self.head_due = None;
-                return Ok(Some(head));
+    /// The next request, if all of its head is in the buffer.
+    #[inline]
+    fn next_request(&mut self) -> Result<Option<(Request, Asked)>, HeadError> {
+        let head = {
+            let mut state = self.shared.lock();
+            if state.read.bytes.is_empty() {
+                return Ok(None);
             }
-            // No further request is complete in the buffer: now the answers leave, all in one write.
-            self.flush().await?;
-            if self.fill().await? == 0 {
-                let cut = self.decoder.is_partial() || !self.shared.lock().read.bytes.is_empty();
-                return if cut { Err(Http1ServerError::IncompleteHead) } else { Ok(None) };
-            }
+            self.decoder.decode(&mut state.read.bytes)?
+        };
+        let Some(head) = head else { return Ok(None) };
+        self.head_due = None;
+        Ok(Some(self.accept(head)))
+    }
+
+    /// Waits for more of a head; `false` when the connection ends between two requests.
+    async fn wait(&mut self) -> Result<bool, Http1ServerError> {
+        // No further request is complete in the buffer: now the answers leave, all in one write.
+        self.flush().await?;
+        if self.fill().await? > 0 {
+            return Ok(true);
         }
+        let cut = self.decoder.is_partial() || !self.shared.lock().read.bytes.is_empty();
+        if cut { Err(Http1ServerError::IncompleteHead) } else { Ok(false) }
     }
 
     /// Reads more of a head; 0 when there will be no more.

@@ -1,19 +1,16 @@
 //! One exchange: a request to the service, its answer to the client.
 
 use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use chaski_core::{
-    BoxError, BoxIo, Conn, Elapsed, Extensions, IntoBoxError, Io, Prefixed, Service, display_chain,
+    BoxError, BoxIo, Conn, Elapsed, Extensions, Io, Prefixed, display_chain,
     http::{Body, Message, Request, Response, Upgrade},
 };
-use http::{HeaderMap, Method, StatusCode, Version, header::TE};
+use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -52,6 +49,8 @@ pub(super) struct Asked {
     pub(super) keep_alive: bool,
     /// The client takes trailers.
     trailers: bool,
+    /// The client expects what is not known here.
+    pub(super) unmet: bool,
     /// The request's scope, where an upgrade may need it.
     scope: Option<Extensions>,
 }
@@ -59,12 +58,19 @@ pub(super) struct Asked {
 impl Asked {
     /// For a request that could not be read.
     pub(super) fn unknown() -> Self {
-        Self { method: Method::GET, version: Version::HTTP_11, keep_alive: false, trailers: false, scope: None }
+        Self {
+            method: Method::GET,
+            version: Version::HTTP_11,
+            keep_alive: false,
+            trailers: false,
+            unmet: false,
+            scope: None,
+        }
     }
 }
 
 /// What came of a call to the service.
-enum Handled {
+pub(super) enum Handled {
     Answer(Response),
     Failed(BoxError),
     Panicked,
@@ -72,57 +78,27 @@ enum Handled {
     Gone(Http1ServerError),
 }
 
-impl<I: Io> Connection<I> {
-    pub(super) async fn exchange<S>(&mut self, service: &S, head: RequestHead) -> Result<Next, Http1ServerError>
-    where
-        S: Service<Request, Output = Response>,
-        S::Error: IntoBoxError,
-    {
-        // RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered with 417.
-        let unmet = head.expect == Expectation::Other;
-        let (request, asked) = self.accept(head);
-        if unmet {
-            drop(request);
-            return self.answer(&asked, bare(StatusCode::EXPECTATION_FAILED)).await;
-        }
-        let mut waited = false;
-        let handled = {
-            // The call may panic before there is a future. The future stays in one place, so that it is stored once.
-            let mut future = pin!(catch_unwind(AssertUnwindSafe(|| service.serve(request))).ok());
-            poll_fn(|cx| {
-                let Some(future) = future.as_mut().as_pin_mut() else { return Poll::Ready(Handled::Panicked) };
-                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                    Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
-                    Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
-                    Ok(Poll::Pending) => {
-                        waited = true;
-                        self.attend(cx).map(Handled::Gone)
-                    }
-                    Err(_) => Poll::Ready(Handled::Panicked),
-                }
-            })
-            .await
-        };
-        if waited {
-            self.now = Instant::now();
-        }
-        match handled {
-            Handled::Answer(response) => self.answer(&asked, response).await,
-            Handled::Failed(error) => {
-                tracing::warn!(error = %display_chain(&*error), method = %asked.method, "a service failed");
-                let status = self.status_of_failure();
-                self.answer(&asked, bare(status)).await
-            }
-            Handled::Panicked => {
-                tracing::error!(method = %asked.method, "a service panicked");
-                self.answer(&asked, bare(StatusCode::INTERNAL_SERVER_ERROR)).await
-            }
-            Handled::Gone(error) => Err(self.cut(error).await),
-        }
-    }
+/// How an answer goes on after its head.
+pub(super) enum Sending {
+    /// It does not: all of it is encoded.
+    Whole { keep_alive: bool },
+    /// Its body is polled.
+    Stream { body: Body, encoding: BodyEncoding, keep_alive: bool },
+    /// The connection is handed over.
+    Switch(Upgrade),
+}
 
+impl Sending {
+    /// Whether the answer itself leaves nothing to do but to go on.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Whole { keep_alive: true })
+    }
+}
+
+impl<I: Io> Connection<I> {
     /// Makes the request of a head.
-    fn accept(&mut self, head: RequestHead) -> (Request, Asked) {
+    #[inline]
+    pub(super) fn accept(&mut self, head: RequestHead) -> (Request, Asked) {
         let body = {
             let mut state = self.shared.lock();
             state.informational.request += 1;
@@ -152,7 +128,8 @@ impl<I: Io> Connection<I> {
             method: head.method.clone(),
             version: head.version,
             keep_alive: head.keep_alive,
-            trailers: takes_trailers(&head),
+            trailers: head.trailers,
+            unmet: head.expect == Expectation::Other,
             scope,
         };
         *request.method_mut() = head.method;
@@ -216,54 +193,75 @@ impl<I: Io> Connection<I> {
         }
     }
 
-    /// Sends an answer.
-    async fn answer(&mut self, asked: &Asked, mut response: Response) -> Result<Next, Http1ServerError> {
-        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS
-            || (asked.method == Method::CONNECT && response.status().is_success());
-        if switches {
-            return self.switch(asked, response).await;
-        }
-        if response.status().is_informational() {
-            // RFC 9110 section 15.2: an interim response is not an answer.
-            tracing::error!(status = %response.status(), "a service answered with an interim status");
-            response = bare(StatusCode::INTERNAL_SERVER_ERROR);
+    /// The answer for a service that failed.
+    #[cold]
+    pub(super) fn failed(&self, asked: &Asked, error: &(dyn std::error::Error + 'static)) -> Response {
+        tracing::warn!(error = %display_chain(error), method = %asked.method, "a service failed");
+        bare(self.status_of_failure())
+    }
+
+    /// The answer for a service that panicked.
+    #[cold]
+    pub(super) fn panicked(&self, asked: &Asked) -> Response {
+        tracing::error!(method = %asked.method, "a service panicked");
+        bare(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Encodes an answer: its head, and its body if that is in hand.
+    #[inline]
+    pub(super) fn answer(&mut self, asked: &Asked, mut response: Response) -> Result<Sending, Http1ServerError> {
+        let connect = asked.method == Method::CONNECT && response.status().is_success();
+        if connect || response.status().is_informational() {
+            match self.switch(asked, &mut response) {
+                Ok(sending) => return Ok(sending),
+                Err(NoSwitch) => response = bare(StatusCode::INTERNAL_SERVER_ERROR),
+            }
         }
         let keep_alive = self.begin_answer(asked);
         let (parts, body) = response.into_parts();
-        // Two shapes: bytes in hand leave with the head; a stream is polled.
-        let (plan, body) = match body.as_full().cloned() {
-            Some(bytes) => {
-                let plan = self.encode_head(asked, parts.status, &parts.headers, length(&bytes), keep_alive);
-                match plan {
-                    Ok(plan) => {
-                        if plan.encoding != BodyEncoding::Empty {
-                            self.out.push(bytes, b"");
-                        }
-                        (plan, None)
-                    }
-                    Err(error) => (self.encode_failure(asked, error, keep_alive)?, None),
+        let size = match body.as_full() {
+            Some(bytes) => BodySize::Exact(bytes.len() as u64),
+            None => body.size_hint().exact().map_or(BodySize::Unknown, BodySize::Exact),
+        };
+        let sending = match self.encode_head(asked, parts.status, &parts.headers, size, keep_alive) {
+            Ok(BodyPlan { encoding: BodyEncoding::Empty, keep_alive, .. }) => Sending::Whole { keep_alive },
+            // Two shapes: bytes in hand leave with the head; a stream is polled.
+            Ok(plan) => match body.as_full() {
+                Some(bytes) => {
+                    self.out.push(bytes.clone(), b"");
+                    Sending::Whole { keep_alive: plan.keep_alive }
                 }
-            }
-            None => {
-                let size = body.size_hint().exact().map_or(BodySize::Unknown, BodySize::Exact);
-                match self.encode_head(asked, parts.status, &parts.headers, size, keep_alive) {
-                    Ok(plan) => (plan, Some(body)),
-                    Err(error) => (self.encode_failure(asked, error, keep_alive)?, None),
-                }
-            }
+                None => Sending::Stream { body, encoding: plan.encoding, keep_alive: plan.keep_alive },
+            },
+            Err(error) => self.encode_failure(asked, error, keep_alive)?,
         };
         self.decoder.recycle(parts.headers);
-        if let Some(body) = body
-            && plan.encoding != BodyEncoding::Empty
-        {
-            let streamed = self.stream(body, plan.encoding, asked.trailers).await;
-            if let Err(error) = streamed {
-                return Err(self.cut(error).await);
+        Ok(sending)
+    }
+
+    /// Whether nothing is left of the exchange, and there is room for the next answer.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        let state = self.shared.lock();
+        state.body.is_none() && !state.live && self.out.has_room()
+    }
+
+    /// Does what is left of an exchange.
+    pub(super) async fn conclude(&mut self, asked: &Asked, sending: Sending) -> Result<Next, Http1ServerError> {
+        let keep_alive = match sending {
+            Sending::Whole { keep_alive } => keep_alive,
+            Sending::Stream { body, encoding, keep_alive } => {
+                if let Err(error) = self.stream(body, encoding, asked.trailers).await {
+                    return Err(self.cut(error).await);
+                }
+                keep_alive
             }
-        } else if !self.out.has_room() {
+            Sending::Switch(upgrade) => return self.hand_over(asked, upgrade).await,
+        };
+        if !self.out.has_room() {
             self.flush().await?;
         }
-        self.finish(plan.keep_alive && keep_alive).await
+        self.finish(keep_alive).await
     }
 
     /// Closes the way for informational responses and for `100 Continue`, writes those that wait, and says whether the
@@ -311,27 +309,42 @@ impl<I: Io> Connection<I> {
         asked: &Asked,
         error: EncodeError,
         keep_alive: bool,
-    ) -> Result<BodyPlan, Http1ServerError> {
+    ) -> Result<Sending, Http1ServerError> {
         tracing::error!(%error, "a response cannot be sent");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        self.encode_head(asked, status, &HeaderMap::new(), BodySize::Exact(0), keep_alive)
-            .map_err(|error| Http1ServerError::ResponseBody(error.into()))
+        let plan = self.encode_head(asked, status, &HeaderMap::new(), BodySize::Exact(0), keep_alive);
+        let plan = plan.map_err(|error| Http1ServerError::ResponseBody(error.into()))?;
+        Ok(Sending::Whole { keep_alive: plan.keep_alive })
     }
 
-    /// RFC 9110 sections 7.8 and 9.3.6: sends the head, then hands the connection to the response's continuation.
-    async fn switch(&mut self, asked: &Asked, mut response: Response) -> Result<Next, Http1ServerError> {
-        let upgrade = Upgrade::detach(&mut response);
+    /// RFC 9110 sections 7.8 and 9.3.6: encodes the head after which the connection is no longer HTTP.
+    ///
+    /// # Errors
+    ///
+    /// The service cannot switch: it gave no continuation, was not asked, left the request's body unread, or answered with
+    /// an interim status, which is no answer (RFC 9110 section 15.2).
+    #[cold]
+    fn switch(&mut self, asked: &Asked, response: &mut Response) -> Result<Sending, NoSwitch> {
+        let status = response.status();
         let unread = self.shared.lock().body.is_some();
-        let (Some(upgrade), Some(scope), false) = (upgrade, &asked.scope, unread) else {
-            tracing::error!(status = %response.status(), "a service switched protocols without an upgrade, or was not asked");
-            return Box::pin(self.answer(asked, bare(StatusCode::INTERNAL_SERVER_ERROR))).await;
+        let fits = (status == StatusCode::SWITCHING_PROTOCOLS) != (asked.method == Method::CONNECT);
+        let upgrade = Upgrade::detach(response).filter(|_| fits && !unread && asked.scope.is_some());
+        let Some(upgrade) = upgrade else {
+            tracing::error!(%status, "a service answered with a status that it cannot answer with here");
+            return Err(NoSwitch);
         };
         self.begin_answer(asked);
-        let (status, headers) = (response.status(), response.headers());
-        if let Err(error) = self.encode_head(asked, status, headers, BodySize::Exact(0), true) {
-            self.encode_failure(asked, error, false)?;
-            return Ok(Next::Linger);
+        match self.encode_head(asked, status, response.headers(), BodySize::Exact(0), true) {
+            Ok(_) => Ok(Sending::Switch(upgrade)),
+            Err(error) => {
+                tracing::error!(%error, "a response cannot be sent");
+                Err(NoSwitch)
+            }
         }
+    }
+
+    /// Sends the head of a switch, then runs its continuation on the connection.
+    async fn hand_over(&mut self, asked: &Asked, upgrade: Upgrade) -> Result<Next, Http1ServerError> {
         self.flush().await?;
         let (io, leftover) = {
             let mut state = self.shared.lock();
@@ -341,8 +354,8 @@ impl<I: Io> Connection<I> {
         let Some(io) = io else { return Ok(Next::Done) };
         let leftover = if leftover.is_empty() { Bytes::new() } else { leftover.freeze() };
         let io: BoxIo = Box::new(Prefixed::new(leftover, io));
-        let ext = scope.fork();
-        drop(response);
+        // Every request that may switch has a scope.
+        let ext = asked.scope.as_ref().map(Extensions::fork).unwrap_or_default();
         upgrade.run(Conn { io, ext }).await;
         Ok(Next::Done)
     }
@@ -364,6 +377,9 @@ impl<I: Io> Connection<I> {
     }
 }
 
+/// A service's answer asks for a switch that cannot be.
+struct NoSwitch;
+
 /// Reads up to a limit, to notice a client that has gone. `Ready` when it has.
 fn read_ahead<I: Io>(state: &mut State<I>, half_close: bool, cx: &mut Context<'_>) -> Poll<Http1ServerError> {
     if state.half_closed {
@@ -382,19 +398,6 @@ fn read_ahead<I: Io>(state: &mut State<I>, half_close: bool, cx: &mut Context<'_
         }
     }
     Poll::Pending
-}
-
-/// RFC 9110 section 6.5.1: trailers go to a client that says `te: trailers`, in whatever case. HTTP/1.0 has none.
-fn takes_trailers(head: &RequestHead) -> bool {
-    head.version == Version::HTTP_11
-        && head.headers.get_all(TE).iter().any(|value| {
-            let mut codings = value.as_bytes().split(|&byte| byte == b',');
-            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-        })
-}
-
-fn length(bytes: &Bytes) -> BodySize {
-    BodySize::Exact(bytes.len() as u64)
 }
 
 /// A response of a status alone.
