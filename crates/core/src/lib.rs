@@ -65,7 +65,7 @@ pub use address::{
     canonical_ip, embedded_ipv4,
 };
 pub use conn::{Bridge, Conn};
-pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, Route, Target};
+pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, RefusedKind, Route, Target};
 pub use describe::{Description, FactName, describe};
 pub use error::{
     Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, Sent, display_chain, find_cause,

@@ -8,12 +8,10 @@ use std::{
 };
 
 use chaski_core::{
-    Attempt, ConnectError, ConnectStage, Elapsed, HostPort, Refused, display_chain, find_cause,
+    Attempt, ConnectError, ConnectStage, Elapsed, HostPort, Refused, RefusedKind, display_chain, find_cause,
     http::{Body, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-
-use crate::rules;
 
 /// A response of the proxy's own: a status and one line of text.
 ///
@@ -86,7 +84,7 @@ fn classify(target: &HostPort, error: &(dyn Error + 'static)) -> Refusal {
 fn of_policy(target: &HostPort, failure: &ConnectError) -> Refusal {
     let attempts = failure.attempts().iter().find_map(|attempt| find_cause::<Refused>(&*attempt.error));
     match attempts.or_else(|| find_cause::<Refused>(failure)) {
-        Some(refused) if rules::is_own_address(refused) => {
+        Some(refused) if refused.kind() == RefusedKind::OwnAddress => {
             Refusal::new(StatusCode::LOOP_DETECTED, format!("refused to connect to {target}: {refused}"))
         }
         Some(refused) => Refusal::new(StatusCode::FORBIDDEN, format!("refused to connect to {target}: {refused}")),
@@ -164,6 +162,11 @@ mod tests {
                 connect(Stage::Policy).with_source(Refused::new("not at night")).into(),
                 403,
                 "refused to connect to db.example:443: not at night",
+            ),
+            (
+                connect(Stage::Policy).with_source(Refused::new("here").with_kind(RefusedKind::OwnAddress)).into(),
+                508,
+                "refused to connect to db.example:443: here",
             ),
             (
                 connect(Stage::Dial).with_attempts(vec![attempt(timed_out()), attempt(timed_out())]).into(),

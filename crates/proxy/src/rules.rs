@@ -1,8 +1,11 @@
 //! Which addresses may be dialed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
-use chaski_core::{AddressPolicy, Candidate, HostPort, IpClass, Refused};
+use chaski_core::{AddressPolicy, Candidate, Description, HostPort, IpClass, Refused, RefusedKind};
 
 mod allow;
 
@@ -99,7 +102,8 @@ impl AddressPolicy for Rules {
     /// let a client read the private side of the DNS.
     fn check(&self, candidate: &Candidate<'_>) -> Result<(), Refused> {
         if self.is_own(candidate.addr()) {
-            return Err(Refused::new(OWN_ADDRESS));
+            let refused = Refused::new("that is an address of this proxy itself");
+            return Err(refused.with_kind(RefusedKind::OwnAddress));
         }
         let class = IpClass::of(candidate.addr().ip());
         if class.is_public() || self.allow.iter().any(|rule| rule.allows(candidate)) {
@@ -111,13 +115,15 @@ impl AddressPolicy for Rules {
         };
         Err(Refused::new(format!("no rule allows {asked}, whose address is {class}")))
     }
-}
 
-const OWN_ADDRESS: &str = "that is an address of this proxy itself";
-
-/// Whether the refusal is that of an own address. A [`Refused`] carries its reason as text and nothing else.
-pub(crate) fn is_own_address(refused: &Refused) -> bool {
-    *refused == Refused::new(OWN_ADDRESS)
+    fn describe(&self) -> Description {
+        let mut allowed = "public".to_owned();
+        for rule in &self.allow {
+            // Writing to a string does not fail.
+            let _ = write!(allowed, ",{rule}");
+        }
+        Description::of::<Self>().setting("allow", allowed)
+    }
 }
 
 #[cfg(test)]

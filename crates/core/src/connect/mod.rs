@@ -3,7 +3,7 @@
 mod policy;
 mod route;
 
-pub use policy::{AddressPolicy, AllowAll, Candidate, Refused};
+pub use policy::{AddressPolicy, AllowAll, Candidate, Refused, RefusedKind};
 pub use route::{Choice, Route};
 
 use std::{fmt, net::SocketAddr, path::PathBuf};

@@ -251,6 +251,7 @@ where
             .setting("total_timeout", format_args!("{:?}", self.total_timeout))
             .writes::<DialReport>()
             .child(self.resolver.describe().labelled("resolver"))
+            .child(self.policy.describe().labelled("policy"))
             .child(self.transport.describe().labelled("transport"))
     }
 }

@@ -438,6 +438,7 @@ async fn facts_of_the_request_do_not_decide() {
 fn a_dialer_describes_itself() {
     let expected = "Dialer connect_timeout=10s total_timeout=30s  writes DialReport\n\
                     ├─ resolver: SystemResolver concurrency=64\n\
+                    ├─ policy: AllowAll\n\
                     └─ transport: TcpTransport  writes SocketAddrs, EffectiveSocketOptions\n";
     assert_eq!(Dialer::new().describe().to_string(), expected);
 }
