@@ -6,6 +6,10 @@ use crate::{Extensions, Service};
 ///
 /// HTTP/1 has no or one free slot, HTTP/2 as many as its peer allows. Calling [`serve`](Service::serve) when none is free
 /// fails with a [`SendError`](crate::SendError) that hands the request back; it never queues.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session for requests of the type `{Req}`",
+    note = "a connector of sessions is an HTTP handshake around a connector of plain connections"
+)]
 pub trait Session<Req>: Service<Req> {
     /// How many more requests may be sent now.
     fn slots(&self) -> Slots;

@@ -22,6 +22,10 @@ use tokio::{
 /// The read side and the write side may be polled by two tasks (never at the same time): an engine reads a request body
 /// in the task of whoever holds it and writes in the connection's own, as with [`tokio::io::split`]. So an
 /// implementation keeps the wakers of the two directions apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the IO of a connection",
+    note = "a type that is `AsyncRead + AsyncWrite + Send + Unpin + 'static` becomes one by `impl Io for .. {{}}`"
+)]
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The socket beneath, when every byte read and written is the socket's own, but for the
     /// [`leftover`](Self::leftover) that comes first. Never offered by a wrapper that transforms bytes, such as TLS.
