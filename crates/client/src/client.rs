@@ -69,7 +69,7 @@ where
             target: key.target.clone(),
             server_name: key.server_name.clone(),
             protocol: key.protocol,
-            route: key.route.clone(),
+            route: key.route.fresh(),
             ext: scope,
         };
         let made = within(self.pool.config().connect_timeout, "connecting", self.connector.serve(connect)).await;

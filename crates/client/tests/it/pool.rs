@@ -1,9 +1,12 @@
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
-use chaski_client::ClientConfig;
-use chaski_core::{Route, Service, describe, http::Request, test_util::assert_describes_child};
+use chaski_client::{Client, ClientConfig};
+use chaski_core::{
+    Connect, ConnectError, ConnectStage, Route, Service, ServiceExt, describe, http::Request, service_fn,
+    test_util::assert_describes_child,
+};
 
-use crate::server::{Act, Server, exchange, request};
+use crate::server::{Act, Dialer, Server, exchange, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_kept_and_used_again() {
@@ -189,4 +192,22 @@ fn the_client_shows_its_connector() {
     let description = describe::<Request, _>(&client);
     assert_describes_child(&description, "Dialer");
     assert!(description.to_string().contains("idle_timeout=90s connect_timeout=10s timeout=none"), "{description}");
+}
+
+/// A connector that does not know of a choice has to refuse it, even when another dial's connector did know of it.
+#[tokio::test(start_paused = true)]
+async fn a_route_that_an_earlier_dial_has_read_is_unread_in_the_next() {
+    let refuses = service_fn(async |connect: Connect| {
+        let unread = connect.route.unread().map(str::to_owned);
+        let _ = connect.route.choice::<&str>();
+        Err::<Connect, _>(ConnectError::new(ConnectStage::Config).with_message(unread.unwrap_or_default()))
+    });
+    let client = Client::new(refuses.then(Dialer(Server::with_script(&[]))));
+    let route = Route::default().with("eth1");
+    for _ in 0..2 {
+        let mut request = request("GET", "a", ());
+        request.extensions_mut().insert(route.clone());
+        let error = client.serve(request).await.unwrap_err();
+        assert!(chaski_core::display_chain(&error).to_string().ends_with("cannot connect as asked: &str"), "{error:?}");
+    }
 }

@@ -56,10 +56,10 @@ impl Connect {
         self
     }
 
-    /// Sets the route.
+    /// Sets the route, [fresh](Route::fresh): what another dial has read of it does not count for this one.
     #[must_use]
     pub fn with_route(mut self, route: Route) -> Self {
-        self.route = route;
+        self.route = route.fresh();
         self
     }
 
@@ -143,5 +143,27 @@ impl fmt::Display for Protocol {
             Self::Http => "http",
             Self::Https => "https",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Profile(u8);
+
+    /// A route that is configured once serves many dials, and not all of them read the same choices.
+    #[test]
+    fn a_choice_that_one_dial_read_is_unread_in_the_next() {
+        let route = Route::default().with(Profile(1));
+        let target = SocketAddr::from(([127, 0, 0, 1], 80));
+        let first = Connect::new(target).with_route(route.clone());
+        assert_eq!(first.route.choice(), Some(&Profile(1)));
+        assert_eq!(first.route.unread(), None);
+
+        let second = Connect::new(target).with_route(route.clone());
+        assert!(second.route.unread().is_some());
+        assert_eq!(second.route, first.route);
     }
 }

@@ -40,6 +40,10 @@ struct Slot {
 }
 
 /// What can be chosen in a [`Route`]: any value that can be compared, hashed and printed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a choice in a `Route`",
+    note = "a choice is `Hash + Eq + Debug + Send + Sync + 'static`: routes are compared by value, as keys of pools"
+)]
 pub trait Choice: Any + Hash + Eq + Debug + Send + Sync {}
 
 impl<T: Any + Hash + Eq + Debug + Send + Sync> Choice for T {}
@@ -62,6 +66,14 @@ impl Route {
         let slot = self.slots.as_ref()?.iter().find(|slot| slot.id == TypeId::of::<T>())?;
         slot.read.store(true, Ordering::Relaxed);
         (&*slot.value as &dyn Any).downcast_ref()
+    }
+
+    /// This route for another dial: the same choices, none of them read. A clone shares the marks with its original, so
+    /// that what one connector read is known to the next one inside it.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        let slots = self.slots.as_ref().map(|slots| Arc::new(slots.iter().map(Slot::fresh).collect()));
+        Self { slots }
     }
 
     /// The name of a choice that no connector has read. The innermost connector asks, when all have had their turn.
