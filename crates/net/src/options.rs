@@ -24,7 +24,8 @@ use socket2::{SockRef, TcpKeepalive};
 ///
 /// `TCP_USER_TIMEOUT` exists on Linux and Android; elsewhere [`user_timeout`](Self::user_timeout) has no effect and the
 /// effective options say `None`. The interval and the count of keepalive probes are set on Linux, Android, macOS, iOS,
-/// FreeBSD and Windows; elsewhere only the idle time is. `SO_REUSEPORT` exists on Unix; elsewhere asking for it is an
+/// FreeBSD and Windows; elsewhere only the idle time is. Times and counts beyond what Linux takes are cut to that: 32,767 s
+/// and 127 probes for keepalive, about 24 days for `TCP_USER_TIMEOUT`. `SO_REUSEPORT` exists on Unix; elsewhere asking for it is an
 /// error, since a second listener on the port would otherwise fail without a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -144,8 +145,8 @@ impl SocketOptions {
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(limit) = self.user_timeout {
-            // Zero would mean the system's own limit.
-            let limit = limit.max(Duration::from_millis(1));
+            // Zero would mean the system's own limit, and the kernel reads the milliseconds as a signed number.
+            let limit = limit.clamp(Duration::from_millis(1), Duration::from_millis(i32::MAX.unsigned_abs().into()));
             socket.set_tcp_user_timeout(Some(limit))?;
             effective.user_timeout = Some(limit);
         }
@@ -194,8 +195,9 @@ impl SocketOptions {
             target_os = "freebsd",
             target_os = "windows"
         ))]
-        let keepalive =
-            keepalive.with_interval(whole_seconds(self.keepalive_interval)).with_retries(self.keepalive_retries.max(1));
+        let keepalive = keepalive
+            .with_interval(whole_seconds(self.keepalive_interval))
+            .with_retries(self.keepalive_retries.clamp(1, 127));
         keepalive
     }
 }
@@ -216,9 +218,10 @@ impl Default for SocketOptions {
     }
 }
 
-/// Kernels count keepalive in seconds and refuse zero, which is what a shorter time would be cut to.
+/// Kernels count keepalive in seconds and refuse zero, which is what a shorter time would be cut to. Linux refuses what is
+/// longer than 32,767 seconds, too.
 fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs().max(1))
+    Duration::from_secs(time.as_secs().clamp(1, 32_767))
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
@@ -285,6 +288,24 @@ mod tests {
         assert_eq!(effective.keepalive, Some(Duration::from_secs(1)));
         #[cfg(target_os = "linux")]
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(1)));
+    }
+
+    /// Kernels refuse what is beyond their range, and a socket whose options are refused is closed: every one, then.
+    #[test]
+    fn times_beyond_what_kernels_take_are_the_longest_possible() {
+        let socket = socket();
+        let options = SocketOptions::new()
+            .with_keepalive(Duration::MAX)
+            .with_keepalive_probes(Duration::MAX, u32::MAX)
+            .with_user_timeout(Duration::MAX);
+        let effective = options.apply(&socket).unwrap();
+        assert_eq!(effective.keepalive, Some(Duration::from_secs(32_767)));
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(32_767));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 127);
+            assert_eq!(effective.user_timeout, socket.tcp_user_timeout().unwrap());
+        }
     }
 
     #[test]
