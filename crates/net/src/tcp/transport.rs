@@ -64,13 +64,40 @@ impl Service<DialAddr> for TcpTransport {
         if let Some(local) = dial.local {
             socket.bind(SocketAddr::new(local, 0))?;
         }
-        let conn = Conn::new(socket.connect(dial.addr).await?);
-        conn.ext.insert(socket_addrs(&conn.io, dial.addr)?);
-        conn.ext.insert(effective);
-        Ok(conn)
+        connected(socket.connect(dial.addr).await?, dial.addr, effective)
     }
 
     fn describe(&self) -> Description {
         Description::of::<Self>().writes::<SocketAddrs>().writes::<EffectiveSocketOptions>()
+    }
+}
+
+fn connected(stream: TcpStream, peer: SocketAddr, effective: EffectiveSocketOptions) -> io::Result<Conn<TcpStream>> {
+    let addrs = socket_addrs(&stream, peer)?;
+    // RFC 9293 section 3.5, simultaneous open: a port of this machine on which nobody listens may be the one that the system
+    // has just chosen for this socket, which then meets itself.
+    if addrs.local == addrs.peer {
+        let nobody = "nobody listens there, and the socket was connected to itself";
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, nobody));
+    }
+    let conn = Conn::new(stream);
+    conn.ext.insert(addrs);
+    conn.ext.insert(effective);
+    Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_socket_that_met_itself_is_refused() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = socket.local_addr().unwrap();
+        let itself = socket.connect(addr).await.unwrap();
+        let error = connected(itself, addr, EffectiveSocketOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }
