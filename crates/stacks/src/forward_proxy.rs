@@ -14,7 +14,7 @@ use crate::recorded_relay::RecordedRelay;
 #[derive(Clone, Debug)]
 pub struct ForwardProxyConfig {
     rules: Rules,
-    users: Vec<Credentials>,
+    users: Option<Vec<Credentials>>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     access_log: Option<AccessLogSink>,
@@ -25,7 +25,7 @@ impl Default for ForwardProxyConfig {
     fn default() -> Self {
         Self {
             rules: Rules::public_only(),
-            users: Vec::new(),
+            users: None,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
             access_log: None,
@@ -48,10 +48,11 @@ impl ForwardProxyConfig {
         self
     }
 
-    /// Asks clients for a name and a password, one of these. Default: none, everybody who can connect is served.
+    /// Asks clients for a name and a password, one of these and of those named before; with none at all, nobody is let in.
+    /// Unless this is called, nobody is asked: everybody who can connect is served.
     #[must_use]
     pub fn with_users(mut self, users: impl IntoIterator<Item = Credentials>) -> Self {
-        self.users.extend(users);
+        self.users.get_or_insert_default().extend(users);
         self
     }
 
@@ -111,7 +112,7 @@ pub fn forward_proxy(
             metrics.request_layer(),
             optional(access_log.map(AccessLogLayer::new)),
             // Outside of the proxy: who is not let in learns nothing about targets, not even by the time it takes.
-            optional((!users.is_empty()).then(|| ProxyAuthLayer::new(users))),
+            optional(users.map(ProxyAuthLayer::new)),
         ),
         ForwardProxy::new(
             client,
