@@ -86,7 +86,8 @@ pub enum InitError {
 
 /// Sets up `tracing` for this program: call it once, first thing in `main`. Libraries leave it to the program.
 ///
-/// Control characters in messages and fields are escaped, so that what a peer sends does not reach the terminal.
+/// Control characters in messages and fields are escaped, so that what a peer sends does not reach the terminal. Lines that
+/// cannot be written, because the reader of standard error has gone, are lost.
 ///
 /// # Errors
 ///
@@ -107,6 +108,8 @@ pub fn init(config: LogConfig) -> Result<(), InitError> {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // It would report a failed write by `eprintln!`, which panics then, in whatever task logs next.
+        .log_internal_errors(false)
         .finish()
         .try_init()
         .map_err(|_| InitError::AlreadySet)
