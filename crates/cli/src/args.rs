@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, time::Duration};
 
 use chaski_proxy::{AllowRule, Credentials};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, Command as Clap, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind};
 
 /// Moves and transforms network traffic.
 #[derive(Debug, Parser)]
@@ -69,7 +69,7 @@ pub(crate) struct ProxyArgs {
     pub(crate) bind: SocketAddr,
 
     /// Asks clients for this name and password. In the environment it is hidden from other users of the machine.
-    #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true)]
+    #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true, value_parser = Secret)]
     pub(crate) user: Option<Credentials>,
 
     /// Allows what is refused by default: private, loopback, link-local and other addresses that are not public. A CIDR
@@ -119,6 +119,24 @@ pub(crate) struct EchoArgs {
     pub(crate) listen: ListenArgs,
 }
 
-fn positive() -> impl clap::builder::TypedValueParser<Value = u64> {
+/// Reads credentials. clap's own error would quote what it was given, and that ends in logs.
+#[derive(Clone)]
+struct Secret;
+
+impl TypedValueParser for Secret {
+    type Value = Credentials;
+
+    fn parse_ref(&self, clap: &Clap, _: Option<&Arg>, value: &OsStr) -> Result<Credentials, clap::Error> {
+        let fault = match value.to_str().map(str::parse) {
+            Some(Ok(credentials)) => return Ok(credentials),
+            Some(Err(error)) => format!("{error}"),
+            None => "credentials are not UTF-8".to_owned(),
+        };
+        let message = format!("--user (or CHASKI_PROXY_USER): {fault}\n");
+        Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(clap))
+    }
+}
+
+fn positive() -> impl TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(1..)
 }

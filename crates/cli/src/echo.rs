@@ -21,7 +21,7 @@ use crate::{
 const MAX_BODY: usize = 1024 * 1024;
 
 pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
-    run::runtime(args.listen.threads)?.block_on(async {
+    run::run(args.listen.threads, async {
         let signals = Signals::new()?;
         let listener = run::bind(args.bind, &args.listen).await?;
         run::announce("serve echo", &listener)?;

@@ -1,7 +1,9 @@
 //! `chaski proxy`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command tells its status on its terminal")]
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use chaski_core::Shutdown;
 use chaski_proxy::Rules;
@@ -15,7 +17,7 @@ use crate::{
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
     refuse_open(&args)?;
-    run::runtime(args.listen.threads)?.block_on(serve(args))
+    run::run(args.listen.threads, serve(args))
 }
 
 /// A proxy that strangers can reach serves strangers: that is not done unasked.
@@ -38,10 +40,12 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     let metrics = Metrics::new();
     let mut config = ForwardProxyConfig::default()
         .with_rules(rules)
-        .with_users(args.user)
         .with_connect_timeout(args.connect_timeout)
         .with_idle_timeout(args.idle_timeout)
         .with_metrics(metrics.clone());
+    if let Some(user) = args.user {
+        config = config.with_users([user]);
+    }
     let mut log = None;
     if args.access_log == AccessLogFormat::Text {
         let (sink, guard) =
@@ -51,14 +55,23 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     }
     let stack = forward_proxy(config);
     if args.explain {
-        print!("{}", listener.describe(&stack));
-        return Ok(ExitCode::SUCCESS);
+        return print(&listener.describe(&stack).to_string());
     }
     run::announce("proxy", &listener)?;
     let shutdown = Shutdown::new();
     let code = run::serve(listener, stack, &shutdown, signals, &args.listen).await;
     // Writes the lines that are still queued.
     drop(log);
-    eprintln!("chaski: {}", metrics.snapshot());
+    run::tell(format_args!("chaski: {}", metrics.snapshot()));
     Ok(code)
+}
+
+/// Writes to standard output. A reader that has seen enough, such as `head`, is no failure.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::system("cannot write to standard output", &error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

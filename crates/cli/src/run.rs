@@ -1,7 +1,12 @@
 //! What all commands share: logs, the runtime, signals, and how they end.
-#![expect(clippy::print_stderr, reason = "a command tells its status on its terminal")]
 
-use std::{fmt, process::ExitCode, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use chaski_core::{Conn, IntoBoxError, Service, Shutdown, display_chain};
 use chaski_net::TcpListener;
@@ -13,6 +18,13 @@ use tokio::{
 };
 
 use crate::args::ListenArgs;
+
+/// Tells the status of a command, one line on standard error. Where nobody reads it any more, the line is lost: that is no
+/// reason to stop serving, as the panic of `eprintln!` would.
+pub(crate) fn tell(line: fmt::Arguments<'_>) {
+    // In one piece, so that lines of several threads do not mix.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 /// Why a command ends before it has begun to serve.
 #[derive(Debug)]
@@ -34,7 +46,7 @@ impl Failure {
             Self::Usage(message) => (message, 2),
             Self::System(message) => (message, 1),
         };
-        eprintln!("chaski: {message}");
+        tell(format_args!("chaski: {message}"));
         ExitCode::from(code)
     }
 }
@@ -45,8 +57,21 @@ pub(crate) fn logs(filter: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("--log-level: {}", display_chain(&error))))
 }
 
-/// The runtime: on one thread without hand-overs, else on as many as asked for.
-pub(crate) fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {
+/// Runs a command to its end: on one thread without hand-overs, else on as many as asked for.
+///
+/// What blocks a thread then is left behind. The system's resolver can take minutes for a name whose servers are silent, and
+/// cannot be interrupted; the program would have drained its connections, and still not end.
+pub(crate) fn run(
+    threads: Option<u64>,
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = runtime(threads)?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_background();
+    outcome
+}
+
+fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {
     let mut builder = match threads {
         Some(1) => Builder::new_current_thread(),
         Some(threads) => {
@@ -99,7 +124,7 @@ where
     let open = shutdown.open();
     if open > 0 {
         let limit = humantime::format_duration(args.drain_timeout);
-        eprintln!("chaski: {name}: draining {open} connections, at most {limit}");
+        tell(format_args!("chaski: {name}: draining {open} connections, at most {limit}"));
     }
     let report = tokio::select! {
         report = shutdown.drain(args.drain_timeout) => report,
@@ -108,19 +133,50 @@ where
             shutdown.drain(Duration::ZERO).await
         }
     };
-    eprintln!("chaski: stopped: {} connections drained, {} cut", report.drained, report.cut);
+    tell(format_args!("chaski: stopped: {} connections drained, {} cut", report.drained, report.cut));
     if report.cut == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Says where a server listens: the line that scripts wait for.
 pub(crate) fn announce(what: &str, listener: &TcpListener) -> Result<(), Failure> {
     let addr = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
-    eprintln!("chaski {what}: listening on {addr}");
+    tell(format_args!("chaski {what}: listening on {addr}"));
     Ok(())
 }
 
 pub(crate) async fn bind(addr: std::net::SocketAddr, args: &ListenArgs) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(addr).await;
-    let listener = listener.map_err(|error| Failure::system(format_args!("cannot listen on {addr}"), &error))?;
+    let listener = listener.map_err(|error| Failure::System(display_chain(&error).to_string()))?;
     Ok(listener.with_max_connections(usize::try_from(args.max_connections).unwrap_or(usize::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// As a look-up of a name does whose servers are silent.
+    #[test]
+    fn a_command_ends_though_a_thread_is_blocked() {
+        for threads in [Some(1), Some(2), None] {
+            let (hold, held) = mpsc::channel::<()>();
+            let (done, ended) = mpsc::channel();
+            std::thread::spawn(move || {
+                let code = run(threads, async {
+                    let (begun, begins) = tokio::sync::oneshot::channel();
+                    tokio::task::spawn_blocking(move || {
+                        let _ = begun.send(());
+                        let _ = held.recv();
+                    });
+                    let _ = begins.await;
+                    Ok(ExitCode::SUCCESS)
+                });
+                let _ = done.send(code.is_ok());
+            });
+            // Only a guard against hanging.
+            assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(true), "{threads:?}");
+            drop(hold);
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! Signals, drains and what is told of them.
 
-use std::io::{Read, Write};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::Stdio,
+};
 
-use crate::support::{Chaski, dial, origin, read_head, tunnel};
+use crate::support::{Chaski, command, dial, origin, read_head, tunnel, wait};
 
 #[test]
 fn an_idle_proxy_stops_at_once_with_0() {
@@ -97,4 +100,30 @@ fn connections_beyond_the_limit_wait() {
     drop(first);
     second.set_read_timeout(Some(crate::support::GUARD)).unwrap();
     assert!(read_head(&mut second).starts_with("HTTP/1.1 200 "));
+}
+
+/// A script often reads the start-up line and goes away. What nobody reads is lost; it is no reason to fail.
+#[test]
+fn a_reader_of_messages_that_has_gone_harms_nothing() {
+    let mut child = command(env!("CARGO_BIN_EXE_chaski"))
+        .args(["proxy", "--bind", "127.0.0.1:0", "--log-level", "debug", "--user", "ana:secret"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on ") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no start-up line");
+    }
+    drop(stderr);
+    let (_, addr) = line.trim_end().split_once("listening on ").unwrap();
+    let mut client = dial(addr.parse().unwrap());
+    // Refused, which is logged.
+    client.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 407 "));
+    let status = command("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(wait(&mut child).code(), Some(0));
 }

@@ -105,7 +105,8 @@ impl Drop for Chaski {
     }
 }
 
-fn wait(child: &mut Child) -> ExitStatus {
+/// Waits for the end of a program.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -30,13 +30,21 @@ fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
     }
 }
 
+/// What a service manager writes to its log must not hold what was meant to be a secret.
 #[test]
-fn a_password_on_the_command_line_is_not_repeated_in_the_error() {
-    let (code, stdout, stderr) = chaski(&["proxy", "--user", ":hunter2"]);
-    assert_eq!(code, Some(2));
-    assert!(!stdout.contains("hunter2"));
-    // clap quotes the argument that it was given; a name is needed, and the message says so.
-    assert!(stderr.contains("name"), "{stderr}");
+fn a_password_is_not_repeated_in_the_error() {
+    for (args, env, named) in [
+        (&["proxy", "--user", ":hunter2"][..], None, "the name is empty"),
+        (&["proxy"], Some("hunter2"), "no colon"),
+        (&["proxy"], Some("ana:hunter2\n"), "control character"),
+    ] {
+        let mut command = command(env!("CARGO_BIN_EXE_chaski"));
+        let output = command.args(args).envs(env.map(|value| ("CHASKI_PROXY_USER", value))).output().unwrap();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(named) && told.contains("--user") && told.contains("CHASKI_PROXY_USER"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]
@@ -63,6 +71,7 @@ fn an_address_in_use_is_told_and_exits_with_1() {
     let (code, _, stderr) = chaski(&["proxy", "--bind", &addr]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains(&addr) && stderr.contains("in use"), "{stderr}");
+    assert_eq!(stderr.matches("cannot listen").count(), 1, "told twice: {stderr}");
 }
 
 #[test]
@@ -75,12 +84,24 @@ fn help_and_version_go_to_standard_output() {
     assert!(stdout.contains("Examples:") && stdout.contains("Exit codes:"), "{stdout}");
 }
 
+/// As under `| head`.
+#[test]
+fn explain_to_a_reader_that_has_gone_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(env!("CARGO_BIN_EXE_chaski"));
+    let output = command.args(["proxy", "--bind", "127.0.0.1:0", "--explain"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn explain_prints_the_stack_and_no_secret() {
     let (code, stdout, stderr) =
         chaski(&["proxy", "--bind", "127.0.0.1:0", "--user", "ana:hunter2", "--allow", "10.0.0.0/8", "--explain"]);
     assert_eq!(code, Some(0), "{stderr}");
-    for part in ["TcpListener", "Http1Server", "ForwardProxy", "Dialer", "relay"] {
+    for part in
+        ["TcpListener", "Http1Server", "ForwardProxy", "Dialer", "policy: Rules allow=public,10.0.0.0/8", "relay"]
+    {
         assert!(stdout.contains(part), "{part} is missing:\n{stdout}");
     }
     assert!(!stdout.contains("hunter2"), "{stdout}");
