@@ -1,0 +1,25 @@
+//! The real parts together, in memory and in paused time: what each crate shows with mocks has to hold between them, too.
+//! The modules say that they are tests, so that the lints for tests hold in their helpers too.
+
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod net;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod reuse;
+#[cfg(test)]
+mod smuggling;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod telemetry;
+#[cfg(test)]
+mod tunnel;
