@@ -23,8 +23,8 @@ pub struct Http1ServerConfig {
     /// How many bytes of a body that the service left unread are read and thrown away, so that the connection can go on.
     /// With more than that to come, it is closed after the answer. Default: 256 KiB.
     pub drain_limit: u64,
-    /// How long a connection that closes with a client still sending goes on reading, so that the client gets the answer
-    /// before the reset. Default: 2 seconds.
+    /// How long a connection that closes behind an answer goes on reading, until the client closes too: a client that is still
+    /// sending gets the answer before the reset (RFC 9112 section 9.6). Default: 2 seconds.
     pub linger: Duration,
     /// Whether a client that has closed its sending side still wants its answer. Default: `false`, as with HTTP clients it
     /// has gone: the service's future is dropped.

@@ -129,7 +129,6 @@ impl<I: Io> Connection<I> {
             }
             match self.conclude(&asked, sending).await? {
                 Next::Request => {}
-                Next::Close => return self.close().await,
                 Next::Linger => return self.close_lingering().await,
                 Next::Done => return Ok(()),
             }

@@ -34,9 +34,7 @@ const READ_AHEAD: usize = 8 * 1024;
 pub(super) enum Next {
     /// Another request.
     Request,
-    /// The end: everything was read.
-    Close,
-    /// The end, with a client that may still be sending.
+    /// The end. The client may still be sending, the next request for one (RFC 9112 section 9.6).
     Linger,
     /// The connection is no longer ours.
     Done,
@@ -364,8 +362,7 @@ impl<I: Io> Connection<I> {
     async fn finish(&mut self, keep_alive: bool) -> Result<Next, Http1ServerError> {
         let unread = self.shared.lock().body.is_some();
         if !keep_alive {
-            let more = unread || !self.shared.lock().read.bytes.is_empty();
-            return Ok(if more { Next::Linger } else { Next::Close });
+            return Ok(Next::Linger);
         }
         if unread || self.shared.lock().live {
             self.flush().await?;

@@ -49,7 +49,7 @@ use connection::Connection;
 /// # Limits
 ///
 /// [`Http1ServerConfig`] has the knobs. Fixed are: 64 KiB of answers that wait for one write, 8 KiB read ahead while a
-/// service works, 16 KiB of informational responses that wait.
+/// service works, plus what one more read brings (64 KiB at most), 16 KiB of informational responses that wait.
 #[derive(Debug)]
 pub struct Http1Server<S> {
     service: S,

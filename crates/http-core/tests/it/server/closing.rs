@@ -64,6 +64,19 @@ async fn lingering_ends() {
     assert!(client.probe.stats().bytes_read > 10_000, "what the client sends is read meanwhile");
 }
 
+/// A next request that was on its way when the answer said close does not make the kernel reset the connection.
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_the_last_answer_is_read() {
+    let mut client = serve(service_fn(path));
+    client.send(CLOSE).await;
+    assert_eq!(client.rest().await, ANSWER);
+    client.send("GET /late HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let sent = CLOSE.len() + "GET /late HTTP/1.1\r\nhost: a\r\n\r\n".len();
+    client.end().await;
+    client.outcome().await.unwrap();
+    assert_eq!(client.probe.stats().bytes_read, sent as u64);
+}
+
 /// An IO whose shutdown never completes.
 struct NeverShuts(Pipe);
 
