@@ -225,6 +225,31 @@ async fn h1_10_close_on_either_side_leaves_the_pool() {
     .await;
 }
 
+/// H1-10: and so it does when the server leaves the connection open, and would answer again.
+#[tokio::test(start_paused = true)]
+async fn h1_10_close_leaves_the_pool_though_the_server_does_not_close() {
+    let net = Net::default();
+    let mut listener = net.listen("origin.test:80");
+    let client = net.client();
+    in_time(async {
+        for (asked, answered) in [("close", "keep-alive"), ("x", "close"), ("x", "x, CLOSE")] {
+            let answer = format!("HTTP/1.1 200 OK\r\nconnection: {answered}\r\ncontent-length: 5\r\n\r\nhello");
+            let peer = async {
+                let io = listener.accept().await.conn.io;
+                ScriptedPeer::new(io).expect_until("\r\n\r\n").send(answer).expect_eof().run().await.unwrap();
+            };
+            let call = async {
+                let request = Request::get("http://origin.test/").header("connection", asked).body(Body::empty());
+                assert_eq!(read(client.serve(request.unwrap()).await.unwrap()).await, (200, "hello".into()));
+                assert_eq!(client.idle(), 0, "{asked}, {answered}");
+                client.close_idle();
+            };
+            tokio::join!(peer, call);
+        }
+    })
+    .await;
+}
+
 /// H1-09: bytes beyond a response, in its segment or in a later one, are no answer to the next request.
 #[tokio::test(start_paused = true)]
 async fn h1_09_bytes_beyond_a_response_are_no_answer() {

@@ -52,6 +52,27 @@ async fn h1_18_an_echo_goes_both_ways_at_once_through_pipes_of_any_size() {
     }
 }
 
+/// H1-18: an upload that is answered at its end alone, so that nothing else wakes its sender, in writes that are short and
+/// never wait.
+#[tokio::test(start_paused = true)]
+async fn h1_18_an_upload_in_short_writes_is_never_forgotten() {
+    let net = Net::default();
+    let count = service_fn(async |request: Request| {
+        let length = Checker::read(request.into_body()).await;
+        Ok::<_, BoxError>(Response::new(Body::full(length.to_string())))
+    });
+    let short = PipeDirection { writes: Chunking::Bytes(100), ..PipeDirection::default() };
+    net.listen_with("origin.test:80", PipeOptions::both(short)).serve(Http1Server::new(count));
+    let client = net.client();
+    in_time(async {
+        for frame in [10, 1_000, 100_000] {
+            let response = client.serve(post("http://origin.test/", Patterned::body(100_000, frame))).await.unwrap();
+            assert_eq!(read(response).await, (200, "100000".into()), "{frame}");
+        }
+    })
+    .await;
+}
+
 /// Each frame is there before the next one is sent: nothing waits for more.
 #[tokio::test(start_paused = true)]
 async fn frames_are_answered_one_by_one() {
