@@ -1,16 +1,17 @@
 //! Graceful shutdown: announce, drain, then cut at a deadline.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
     task::{TaskTracker, task_tracker::TaskTrackerToken},
@@ -188,28 +189,43 @@ impl ShutdownGuard {
         &self.signal
     }
 
-    /// Runs a connection until it ends, or until it is cut: then `None`, and the future is dropped.
-    pub async fn run<F: Future>(self, connection: F) -> Option<F::Output> {
-        let mut connection = pin!(connection);
-        let mut cut = pin!(self.signal.cut());
-        let mut registered: Option<Waker> = None;
-        let output = poll_fn(|cx| {
-            // The connection is polled first: what is finished at the moment of the cut counts as finished.
-            if let Poll::Ready(output) = connection.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            // The token's lock is taken once for each waker, not at every wake-up of the connection.
-            if registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && !self.signal.is_cut() {
-                return Poll::Pending;
-            }
-            registered = Some(cx.waker().clone());
-            cut.as_mut().poll(cx).map(|()| None)
-        })
-        .await;
-        if output.is_none() {
-            self.counts.cut.fetch_add(1, Ordering::AcqRel);
+    /// Runs a connection until it ends, or until it is cut: then `None`, and the connection's future is dropped.
+    pub fn run<F: Future>(self, connection: F) -> impl Future<Output = Option<F::Output>> {
+        Guarded { connection, cut: self.signal.cut(), registered: None, guard: self }
+    }
+}
+
+pin_project! {
+    // Written out, because an async function would hold the connection's future, the largest part of its task, twice. The
+    // connection is dropped before the guard: draining waits for that.
+    struct Guarded<F> {
+        #[pin]
+        connection: F,
+        #[pin]
+        cut: WaitForCancellationFutureOwned,
+        registered: Option<Waker>,
+        guard: ShutdownGuard,
+    }
+}
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // The connection is polled first: what is finished at the moment of the cut counts as finished.
+        if let Poll::Ready(output) = this.connection.poll(cx) {
+            return Poll::Ready(Some(output));
         }
-        output
+        // The token's lock is taken once for each waker, not at every wake-up of the connection.
+        let is_known = this.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && !this.guard.signal.is_cut() {
+            return Poll::Pending;
+        }
+        *this.registered = Some(cx.waker().clone());
+        ready!(this.cut.poll(cx));
+        this.guard.counts.cut.fetch_add(1, Ordering::AcqRel);
+        Poll::Ready(None)
     }
 }
 

@@ -87,7 +87,7 @@ impl<I: Io> Connection<I> {
     }
 
     /// Answers a request that was refused, as far as the client can still be told, and closes.
-    pub(super) async fn refuse(mut self, error: Http1ServerError) -> Result<(), Http1ServerError> {
+    pub(super) async fn refuse(&mut self, error: Http1ServerError) -> Result<(), Http1ServerError> {
         let status = match &error {
             Http1ServerError::Head(head) => head.status(),
             Http1ServerError::Timeout(Elapsed { what: "a request's head", .. }) => StatusCode::REQUEST_TIMEOUT,
@@ -112,7 +112,7 @@ impl<I: Io> Connection<I> {
     }
 
     /// Writes what waits and closes. The client has nothing more to say that we have not read.
-    pub(super) async fn close(mut self) -> Result<(), Http1ServerError> {
+    pub(super) async fn close(&mut self) -> Result<(), Http1ServerError> {
         self.flush().await?;
         self.shutdown().await
     }
@@ -120,7 +120,7 @@ impl<I: Io> Connection<I> {
     /// Writes what waits, closes the sending side, and reads on for a while: closing a socket with bytes unread makes the
     /// kernel send a reset, which can destroy an answer that its client has not read yet. A body that somebody still reads is
     /// waited for first, as it would be if the connection went on.
-    pub(super) async fn close_lingering(mut self) -> Result<(), Http1ServerError> {
+    pub(super) async fn close_lingering(&mut self) -> Result<(), Http1ServerError> {
         self.flush().await?;
         self.shutdown().await?;
         self.wait_for_holder().await;

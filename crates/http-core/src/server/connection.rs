@@ -77,7 +77,7 @@ impl<I: Io> Connection<I> {
     ///
     /// What happens to every request happens here, without a future of its own: a head is made a request where it was
     /// decoded, and an answer in hand is encoded where it came back, so that neither is moved through futures.
-    pub(super) async fn run<S>(mut self, service: &S) -> Result<(), Http1ServerError>
+    pub(super) async fn run<S>(&mut self, service: &S) -> Result<(), Http1ServerError>
     where
         S: Service<Request, Output = Response>,
         S::Error: IntoBoxError,

@@ -89,7 +89,9 @@ where
 
     async fn serve(&self, conn: Conn<I>) -> Result<(), Http1ServerError> {
         let shutdown = self.shutdown.clone().or_else(|| conn.ext.get::<ShutdownSignal>().cloned());
-        Connection::new(conn, self.config, shutdown).run(&self.service).await
+        // In one place of this future: what a future takes by value it holds twice.
+        let mut connection = Connection::new(conn, self.config, shutdown);
+        connection.run(&self.service).await
     }
 
     fn describe(&self) -> Description {
