@@ -132,10 +132,10 @@ impl MemoryListener {
     /// as with TCP.
     pub const DEFAULT_MAX_CONNECTIONS: usize = crate::TcpListener::DEFAULT_MAX_CONNECTIONS;
 
-    /// Limits how many connections are open at a time. What comes beyond waits in the backlog.
+    /// Limits how many connections are open at a time, at least one. What comes beyond waits in the backlog.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
+        self.max_connections = connections.max(1);
         self
     }
 

@@ -102,10 +102,10 @@ impl TcpListener {
         Self { socket, options, max_connections: Self::DEFAULT_MAX_CONNECTIONS, facts: true }
     }
 
-    /// Limits how many connections are open at a time. What comes beyond waits in the kernel's backlog.
+    /// Limits how many connections are open at a time, at least one. What comes beyond waits in the kernel's backlog.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
+        self.max_connections = connections.max(1);
         self
     }
 

@@ -129,3 +129,22 @@ async fn a_listener_describes_itself() {
     let head = format!("TcpListener bind={addr} max_connections=7  writes {facts}\n└─ service_fn");
     assert!(tree.starts_with(&head), "{tree}");
 }
+
+/// A server that was told "none" would run, accept nobody, and say nothing of it.
+#[tokio::test]
+async fn at_least_one_connection_is_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap().with_max_connections(0);
+    let addr = listener.local_addr().unwrap();
+    let shutdown = Shutdown::new();
+    let greet = service_fn(async |mut conn: Conn<TcpStream>| conn.io.write_all(b"hello").await);
+    let greeted = async {
+        let mut text = String::new();
+        TcpStream::connect(addr).await.unwrap().read_to_string(&mut text).await.unwrap();
+        text
+    };
+    tokio::select! {
+        () = listener.serve(greet, &shutdown) => unreachable!("nobody has stopped it"),
+        // Only a guard against hanging.
+        text = tokio::time::timeout(Duration::from_secs(30), greeted) => assert_eq!(text.unwrap(), "hello"),
+    }
+}
