@@ -11,6 +11,7 @@ use std::{
 use chaski_core::{Conn, IntoBoxError, Service, Shutdown, display_chain};
 use chaski_net::TcpListener;
 use chaski_telemetry::LogConfig;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpStream,
     runtime::{Builder, Runtime},
@@ -65,10 +66,21 @@ pub(crate) fn run(
     threads: Option<u64>,
     command: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
+    raise_open_files();
     let runtime = runtime(threads)?;
     let outcome = runtime.block_on(command);
     runtime.shutdown_background();
     outcome
+}
+
+/// Raises the soft limit of open files to the hard one. A proxied connection takes two; the usual soft limit of 1,024 is there
+/// for programs that use select(2), and is met long before that of connections.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Where it cannot be raised, fewer connections are accepted at a time.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
 }
 
 fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {

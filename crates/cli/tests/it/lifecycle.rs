@@ -127,3 +127,24 @@ fn a_reader_of_messages_that_has_gone_harms_nothing() {
     assert!(status.success());
     assert_eq!(wait(&mut child).code(), Some(0));
 }
+
+/// Each proxied connection takes two descriptors, and the usual soft limit of 1,024 is soon reached.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let mut child = command("sh")
+        .args(["-c", "ulimit -Sn 64; exec \"$0\" serve echo --bind 127.0.0.1:0", env!("CARGO_BIN_EXE_chaski")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening on "), "{line}");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let mut words = limit.split_whitespace();
+    let (soft, hard) = (words.next().unwrap(), words.next().unwrap());
+    assert_eq!(soft, hard);
+}
