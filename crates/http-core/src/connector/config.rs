@@ -29,6 +29,11 @@ pub struct Http1ClientConfig {
     ///
     /// Default: [`DEFAULT_EXPECT_TIMEOUT`](Self::DEFAULT_EXPECT_TIMEOUT).
     pub expect_timeout: Duration,
+    /// How long a write of the request may make no progress because the peer does not read. Without it, a client that has
+    /// gone and a server that does not read can hold a connection between them for ever.
+    ///
+    /// Default: [`DEFAULT_WRITE_TIMEOUT`](Self::DEFAULT_WRITE_TIMEOUT); `None` waits for ever.
+    pub write_timeout: Option<Duration>,
     /// How long the final response's head may take, from the moment at which the request was written completely;
     /// informational responses do not extend it.
     ///
@@ -52,6 +57,7 @@ impl Default for Http1ClientConfig {
             body: BodyConfig::default(),
             target_form: TargetForm::Origin,
             expect_timeout: Self::DEFAULT_EXPECT_TIMEOUT,
+            write_timeout: Some(Self::DEFAULT_WRITE_TIMEOUT),
             head_timeout: None,
             body_timeout: None,
             max_informational: Self::DEFAULT_MAX_INFORMATIONAL,
@@ -62,6 +68,9 @@ impl Default for Http1ClientConfig {
 impl Http1ClientConfig {
     /// The default of [`expect_timeout`](Self::expect_timeout): 1 second, as other clients wait.
     pub const DEFAULT_EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// The default of [`write_timeout`](Self::write_timeout): 1 minute, as on the server's side.
+    pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// The default of [`max_informational`](Self::max_informational): far more than a server has reason to send, few
     /// enough that a stream of them ends.
@@ -99,6 +108,13 @@ impl Http1ClientConfig {
     #[must_use]
     pub fn with_head_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.head_timeout = timeout;
+        self
+    }
+
+    /// Sets [`write_timeout`](Self::write_timeout).
+    #[must_use]
+    pub fn with_write_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.write_timeout = timeout;
         self
     }
 

@@ -53,6 +53,10 @@ pub enum Http1Error {
     /// The connection failed after a part of a response was seen.
     #[error("the connection failed")]
     Io(#[from] io::Error),
+    /// The peer read nothing of the request for as long as
+    /// [`write_timeout`](super::Http1ClientConfig::write_timeout).
+    #[error("the peer stopped reading")]
+    WriteTimeout(#[source] Elapsed),
     /// The final response's head did not come within
     /// [`head_timeout`](super::Http1ClientConfig::head_timeout).
     #[error("the peer did not answer in time")]

@@ -49,7 +49,8 @@ impl<IO: Io> Exchange<IO> {
         let plan = plan(request, &body, &lease.shared().config);
         let hold = plan.body != BodySize::Exact(0) && plan.version == Version::HTTP_11 && expects_continue(request);
         let mut keep_alive = false;
-        let upload = Upload::new(body, hold, |out| {
+        let write_timeout = lease.shared().config.write_timeout;
+        let upload = Upload::new(body, hold, write_timeout, |out| {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let plan = encode_request_head(out, method, uri, headers, &plan)?;
             keep_alive = plan.keep_alive;

@@ -4,18 +4,19 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use chaski_core::{BoxError, http::Body};
+use chaski_core::{BoxError, Elapsed, http::Body};
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
-use tokio::io::AsyncWrite;
+use tokio::{io::AsyncWrite, time::Instant};
 
 use super::Http1Error;
 use crate::{
     codec::{BodyEncoding, CHUNK_END, encode_chunk_header, encode_last_chunk},
-    engine::Output,
+    engine::{Deadline, Output},
 };
 
 /// How many writes are made before the peer is listened to again, so that a peer that takes everything at once does not
@@ -35,6 +36,15 @@ pub(super) struct Upload {
     polled: bool,
     /// Something is to be written or flushed.
     dirty: bool,
+    stall: Stall,
+}
+
+/// Watches over writes that make no progress because the peer does not read.
+struct Stall {
+    limit: Option<Duration>,
+    deadline: Deadline,
+    /// How much was written when the deadline was set.
+    written: u64,
 }
 
 /// ```text
@@ -59,7 +69,7 @@ enum State {
 /// What ends an upload early.
 #[derive(Debug)]
 pub(super) enum UploadError {
-    /// The request's body failed.
+    /// The request's body failed, or the peer does not read it.
     Body(Http1Error),
     /// Writing failed before anything was written, or in a way that leaves nothing to be read.
     Io(io::Error),
@@ -84,6 +94,7 @@ impl Upload {
     pub(super) fn new<E>(
         body: Body,
         hold: bool,
+        write_timeout: Option<Duration>,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<BodyEncoding, E>,
     ) -> Result<Self, (Body, E)> {
         let mut output = Output::default();
@@ -92,8 +103,9 @@ impl Upload {
             Err(error) => return Err((body, error)),
         };
         let owed = if let BodyEncoding::Length(length) = encoding { length } else { 0 };
+        let stall = Stall { limit: write_timeout, deadline: Deadline::default(), written: 0 };
         let mut upload =
-            Self { output, body, encoding, state: State::Held, owed, written: 0, polled: false, dirty: true };
+            Self { output, body, encoding, state: State::Held, owed, written: 0, polled: false, dirty: true, stall };
         if !hold || encoding == BodyEncoding::Empty {
             upload.release();
         }
@@ -178,9 +190,16 @@ impl Upload {
             };
             if self.dirty {
                 let mut turn = Turn { io: &mut *io, written: &mut self.written, left: &mut left };
-                if let Err(error) = ready!(self.output.poll_flush(&mut turn, cx)) {
-                    return Poll::Ready(self.broken(error));
+                match self.output.poll_flush(&mut turn, cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(self.broken(error)),
+                    Poll::Pending => {
+                        let elapsed = ready!(self.stall.poll(self.written, cx));
+                        self.state = State::Failed;
+                        return Poll::Ready(Err(UploadError::Body(Http1Error::WriteTimeout(elapsed))));
+                    }
                 }
+                self.stall.deadline.clear();
                 self.dirty = false;
                 self.output.release();
             }
@@ -258,6 +277,19 @@ impl Upload {
         self.output.clear();
         self.state = State::Broken(error);
         Ok(())
+    }
+}
+
+impl Stall {
+    /// Ready when a blocked write has made no progress for too long.
+    #[cold]
+    fn poll(&mut self, written: u64, cx: &mut Context<'_>) -> Poll<Elapsed> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        if !self.deadline.is_set() || self.written != written {
+            self.written = written;
+            self.deadline.set(Some(Instant::now() + limit));
+        }
+        self.deadline.poll(cx, None).map(|()| Elapsed { what: "the peer's reading of the request", limit })
     }
 }
 

@@ -150,7 +150,9 @@ impl<I: Io> Connection<I> {
             self.out.encoded().append(&mut state.informational.encoded);
         }
         state.store_conn_waker(cx);
-        if !state.body_reads()
+        // While somebody waits in a read of the body, the socket is theirs, and its end is told to them. Else nobody would
+        // notice it.
+        if !(state.body_reads() && state.waiting.is_some())
             && let Poll::Ready(gone) = read_ahead(&mut state, self.config.half_close, cx)
         {
             return Poll::Ready(gone);
@@ -283,7 +285,10 @@ impl<I: Io> Connection<I> {
         // More than would be drained: whoever holds the body may still read it, but it is announced now or never.
         let left = state.body.as_ref().and_then(BodyDecoder::remaining);
         let too_much = left.is_some_and(|left| left > self.config.drain_limit);
-        asked.keep_alive && !draining && !unasked && !too_much && state.failed.is_none()
+        // RFC 9931, on CONNECT: a client that does not wait for its tunnel has sent what others gave it, which must not be
+        // taken for its own next request.
+        let refused_tunnel = asked.method == Method::CONNECT;
+        asked.keep_alive && !draining && !unasked && !too_much && !refused_tunnel && state.failed.is_none()
     }
 
     pub(super) fn encode_head(

@@ -333,6 +333,41 @@ async fn waiting_costs_no_polls() {
     assert_eq!(probe.stats().reads, 2);
 }
 
+/// H1-28: with a peer that never reads, an upload ends by itself, and is not held up for ever. waits: h2
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_reading_is_left() {
+    let (near, _far) = pipe();
+    let config = Http1ClientConfig::default().with_write_timeout(Some(Duration::from_secs(7)));
+    let session = Http1Session::new(Conn::new(near), config);
+    let started = Instant::now();
+    let upload = Body::full(vec![b'x'; 1_000_000]);
+    let error = unknown(session.serve(request(Method::POST, upload)).await);
+    assert!(matches!(cause(&error), Http1Error::WriteTimeout(_)));
+    assert_eq!(started.elapsed(), Duration::from_secs(7));
+    assert_eq!(session.state(), SessionState::Closed);
+}
+
+/// A peer that reads slowly is no peer that stopped: the limit is for no progress at all.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_is_waited_for() {
+    let (near, mut far) = pipe();
+    let config = Http1ClientConfig::default().with_write_timeout(Some(Duration::from_secs(7)));
+    let session = Http1Session::new(Conn::new(near), config);
+    let upload = Body::full(vec![b'x'; 400_000]);
+    let slow = async {
+        let mut piece = vec![0; 50_000];
+        let mut left = 400_000;
+        while left > 0 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let n = tokio::io::AsyncReadExt::read(&mut far, &mut piece).await.unwrap();
+            left = usize::saturating_sub(left, n);
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    };
+    let (result, ()) = join!(session.serve(request(Method::POST, upload)), slow);
+    assert_eq!(result.unwrap().status(), 204);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_no_head_in_time_is_left() {
     let (near, mut far) = pipe();

@@ -46,6 +46,20 @@ async fn a_client_that_closes_cancels_its_request() {
     }
 }
 
+/// H1-28: a client that closes in an upload that nobody reads is noticed as well. Waits: h2.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_behind_an_unread_body_cancels_its_request() {
+    let (service, mut calls) = mock::<Request, chaski_core::http::Response, BoxError>();
+    let mut client = serve(service);
+    client.send("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nsome").await;
+    let mut call = calls.next().await;
+    // The body is held, in the call's input, and not read.
+    client.end().await;
+    patient("the call", call.cancelled()).await;
+    let outcome = client.outcome().await;
+    assert!(matches!(outcome, Err(Http1ServerError::ClientGone)), "{outcome:?}");
+}
+
 /// H1-28: a reset cancels it too, whatever is said about half-closing.
 #[tokio::test(start_paused = true)]
 async fn a_reset_cancels_the_request() {
