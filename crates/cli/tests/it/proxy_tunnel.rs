@@ -145,3 +145,21 @@ fn the_access_log_tells_of_requests_and_tunnels() {
     }
     assert!(!log.contains("secret"), "{log}");
 }
+
+/// H1-25: a client that does not wait for its tunnel has sent what others gave it; behind a refusal none of it is a request
+/// of that client (RFC 9931).
+#[test]
+fn what_follows_a_refused_connect_is_no_request() {
+    let proxy = Chaski::proxy(&["--user", "ana:secret"]);
+    let auth = "Proxy-Authorization: Basic YW5hOnNlY3JldA==\r\n";
+    // Port 1 of loopback: nobody listens there. Without credentials it is not even tried.
+    for (auth, status) in [(auth, "502"), ("", "407")] {
+        let mut client = dial(proxy.addr);
+        let smuggled = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+        write!(client, "CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: a\r\n{auth}\r\n{smuggled}").unwrap();
+        let mut all = String::new();
+        client.read_to_string(&mut all).unwrap();
+        assert!(all.starts_with(&format!("HTTP/1.1 {status} ")), "{all}");
+        assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
+    }
+}
