@@ -13,6 +13,8 @@ use chaski_core::{
 };
 use http::{HeaderValue, StatusCode, header};
 
+use crate::upload::UploadError;
+
 /// A response of the proxy's own: a status and one line of text.
 ///
 /// The line may quote what the client asked for, never what the proxy learned on the way: the addresses behind a name
@@ -61,6 +63,13 @@ fn classify(target: &HostPort, error: &(dyn Error + 'static)) -> Refusal {
     let answer = |status, text: String| Refusal::new(status, text);
     let bad_gateway = |text| answer(StatusCode::BAD_GATEWAY, text);
     let timed_out = |text| answer(StatusCode::GATEWAY_TIMEOUT, text);
+    // RFC 9110 section 15.6 leaves 5xx to the faults of servers; this is the client's.
+    if let Some(upload) = find_cause::<UploadError>(error) {
+        return match has_timed_out(upload) {
+            true => answer(StatusCode::REQUEST_TIMEOUT, "the request's body stalled".to_owned()),
+            false => Refusal::bad_request("the request's body is malformed or broke off"),
+        };
+    }
     match find_cause::<ConnectError>(error) {
         Some(failure) => match failure.stage() {
             ConnectStage::Policy => of_policy(target, failure),
@@ -202,5 +211,16 @@ mod tests {
         assert_eq!(response.status(), 400);
         assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
         assert_eq!(response.into_body().collect(100).await.unwrap(), "a\\r\\nb\\u{85}\\u{1b}[31mc\n");
+    }
+
+    /// The client's own failures are no failures of the target, also where both look alike.
+    #[test]
+    fn a_client_that_fails_in_its_body_is_told_so() {
+        let target = "a.example:80".parse().unwrap();
+        let stalled = Elapsed { what: "a read", limit: std::time::Duration::from_secs(1) };
+        for (cause, status) in [(BoxError::from("cut off"), 400), (stalled.into(), 408)] {
+            let error = SendError::<()>::unknown(UploadError(cause));
+            assert_eq!(classify(&target, &error).status.as_u16(), status);
+        }
     }
 }

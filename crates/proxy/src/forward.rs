@@ -14,7 +14,7 @@ use crate::{
     answer::Refusal,
     connect::{checked, has_content},
     hop::{self, Forwards, Pseudonym, Via},
-    trace,
+    trace, upload,
 };
 
 /// What this proxy does for a target, for Allow.
@@ -91,6 +91,8 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         self.via.append(request.version(), request.headers_mut());
         // RFC 9110 section 2.5: the version is the sender's own, and the framing of an HTTP/1.0 client is not passed on.
         *request.version_mut() = Version::HTTP_11;
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = upload::marked(body);
         self.pass_informational(request);
         Ok(())
     }

@@ -80,6 +80,7 @@
 //! | no absolute URI; `https` in one, which is for CONNECT; userinfo; a host that is none | 400 |
 //! | CONNECT without a port, or with content | 400 |
 //! | Connection names a field for all recipients, such as Host | 400 |
+//! | the request's body is malformed or breaks off; it stalls | 400; 408 |
 //! | the rules refuse | 403 |
 //! | no valid credentials | 407 |
 //! | another scheme than `http` | 501 |
@@ -116,6 +117,7 @@
 //! | RFC 9110 section 7.6.2, Max-Forwards | done |
 //! | RFC 9110 section 7.6.3, Via | done; the host's name is not told |
 //! | RFC 9110 section 9.3.6, CONNECT | done |
+//! | RFC 9931, CONNECT that is refused | the HTTP/1.1 server closes the connection behind the answer |
 //! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
 //! | RFC 9110 section 15.2, informational responses | forwarded |
 //! | RFC 9112 section 3.2.2, absolute-form | done |
@@ -129,6 +131,7 @@ mod forward;
 mod hop;
 mod rules;
 mod trace;
+mod upload;
 
 pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer};
 pub use connect::Tunnel;

@@ -164,3 +164,23 @@ fn rubbish_from_an_origin_is_a_502() {
         origin.join().unwrap();
     }
 }
+
+/// A body that nobody can read is the client's mistake, not the origin's: monitoring that counts 5xx blames no server.
+#[test]
+fn a_malformed_upload_is_a_400() {
+    for body in ["zz\r\n", "5\nhello\n0\n\n", "5\r\nhelloX"] {
+        let (addr, origin) = origin(|mut stream| {
+            let mut all = Vec::new();
+            let _ = stream.read_to_end(&mut all);
+            all
+        });
+        let proxy = Chaski::proxy(&[]);
+        let mut client = dial(proxy.addr);
+        write!(client, "POST http://{addr}/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}").unwrap();
+        let head = read_head(&mut client);
+        assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("connection: close"), "{body:?}: {head}");
+        // The origin must not take what it got for a whole request.
+        let got = origin.join().unwrap();
+        assert!(!got.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&got));
+    }
+}
