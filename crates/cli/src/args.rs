@@ -64,7 +64,7 @@ pub(crate) struct ListenArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProxyArgs {
-    /// The address to listen on; port 0 lets the system choose.
+    /// The IP address and port to listen on; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3128")]
     pub(crate) bind: SocketAddr,
 
@@ -78,11 +78,11 @@ pub(crate) struct ProxyArgs {
     pub(crate) allow: Vec<AllowRule>,
 
     /// How long a dial may take, resolving included.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = limit)]
     pub(crate) connect_timeout: Duration,
 
     /// How long nothing may happen: in a tunnel, before or within an origin's answer, between two requests of a client.
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = limit)]
     pub(crate) idle_timeout: Duration,
 
     /// One line for each request and tunnel, to standard output.
@@ -111,7 +111,7 @@ pub(crate) enum AccessLogFormat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// The address to listen on; port 0 lets the system choose.
+    /// The IP address and port to listen on; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) bind: SocketAddr,
 
@@ -134,6 +134,15 @@ impl TypedValueParser for Secret {
         };
         let message = format!("--user (or CHASKI_PROXY_USER): {fault}\n");
         Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(clap))
+    }
+}
+
+/// Reads a limit of time. With none at all every request would fail: some programs mean "no limit" by 0, and this one does not.
+fn limit(value: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(value) {
+        Ok(Duration::ZERO) => Err("a limit of no time lets nothing through".to_owned()),
+        Ok(limit) => Ok(limit),
+        Err(error) => Err(error.to_string()),
     }
 }
 

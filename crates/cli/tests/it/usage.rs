@@ -17,6 +17,8 @@ fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
         (&["proxy", "--allow", "10.0.0.0/33"], "10.0.0.0/33"),
         (&["proxy", "--user", "nobody"], "--user"),
         (&["proxy", "--connect-timeout", "soon"], "soon"),
+        (&["proxy", "--connect-timeout", "0s", "--explain"], "--connect-timeout"),
+        (&["proxy", "--idle-timeout", "0s", "--explain"], "--idle-timeout"),
         (&["proxy", "--max-connections", "0"], "--max-connections"),
         (&["proxy", "--threads", "0"], "--threads"),
         (&["proxy", "--frobnicate"], "--frobnicate"),
