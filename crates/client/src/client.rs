@@ -125,7 +125,7 @@ where
             lease.end();
             return response;
         }
-        response.map(|body| Body::new(Kept::new(body, lease)))
+        response.map(|body| Body::with_progress(Kept::new(body, lease)))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chaski_core::{
     BoxError, Session,
-    http::{Body, Request},
+    http::{Body, Progress, Request},
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -75,6 +75,12 @@ impl<S: Session<Request<Body>>> HttpBody for Kept<S> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<S: Session<Request<Body>>> Progress for Kept<S> {
+    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.body.poll_progress(cx);
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use chaski_core::{
     BoxError,
-    http::{Body, Request, Response, Upgrade},
+    http::{Body, Progress, Request, Response, Upgrade},
 };
 use http::{Method, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -85,7 +85,7 @@ impl<O: Observer> Exchange<O> {
             None => {
                 let count = Arc::new(AtomicU64::new(0));
                 let body = std::mem::take(request.body_mut());
-                *request.body_mut() = Body::new(Counted { body, count: Arc::clone(&count) });
+                *request.body_mut() = Body::with_progress(Counted { body, count: Arc::clone(&count) });
                 Received::Counted(count)
             }
         };
@@ -127,7 +127,7 @@ impl<O: Observer> Exchange<O> {
             self.end(Outcome::Ok);
             return response;
         }
-        response.map(|body| Body::new(Followed { body, exchange: self }))
+        response.map(|body| Body::with_progress(Followed { body, exchange: self }))
     }
 
     /// The service failed.
@@ -175,6 +175,12 @@ struct Counted {
     count: Arc<AtomicU64>,
 }
 
+impl Progress for Counted {
+    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.body.poll_progress(cx);
+    }
+}
+
 impl HttpBody for Counted {
     type Data = Bytes;
     type Error = BoxError;
@@ -200,6 +206,12 @@ impl HttpBody for Counted {
 struct Followed<O: Observer> {
     body: Body,
     exchange: Exchange<O>,
+}
+
+impl<O: Observer> Progress for Followed<O> {
+    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.body.poll_progress(cx);
+    }
 }
 
 impl<O: Observer> HttpBody for Followed<O> {

@@ -1,6 +1,9 @@
 //! Requests in absolute-form, by real clients to a real origin.
 
-use std::{fs, io::Write};
+use std::{
+    fs,
+    io::{Read, Write},
+};
 
 use crate::support::{Chaski, Nginx, command, curl, dial, needs, origin, read_head, text};
 
@@ -127,6 +130,31 @@ fn h1_22_informational_responses_are_forwarded() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && head.contains(link), "{head}");
     }
     origin.join().unwrap();
+}
+
+/// A client that sends everything before it reads, an origin that answers at once and at length: neither waits for the
+/// other through the proxy, as they would not without it.
+#[test]
+fn an_upload_goes_on_while_nobody_reads_the_answer() {
+    const LENGTH: usize = 64 << 20;
+    let (addr, origin) = origin(|mut stream| {
+        read_head(&mut stream);
+        let mut answer = stream.try_clone().unwrap();
+        let writer = std::thread::spawn(move || {
+            write!(answer, "HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n").unwrap();
+            answer.write_all(&vec![b'a'; LENGTH]).unwrap();
+        });
+        let received = std::io::copy(&mut stream.take(LENGTH as u64), &mut std::io::sink()).unwrap();
+        writer.join().unwrap();
+        received
+    });
+    let proxy = Chaski::proxy(&[]);
+    let mut client = dial(proxy.addr);
+    write!(client, "POST http://{addr}/ HTTP/1.1\r\nHost: {addr}\r\nContent-Length: {LENGTH}\r\n\r\n").unwrap();
+    client.write_all(&vec![b'u'; LENGTH]).unwrap();
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200 "));
+    let received = std::io::copy(&mut client.take(LENGTH as u64), &mut std::io::sink()).unwrap();
+    assert_eq!((received, origin.join().unwrap()), (LENGTH as u64, LENGTH as u64));
 }
 
 /// PRX-11: a proxy that is told to go to itself.

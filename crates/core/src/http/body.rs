@@ -63,8 +63,32 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        Self::boxed(body, |_, _| {})
+    }
+
+    /// A body with [work of its own](Progress) besides giving frames, boxed.
+    pub fn with_progress<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Progress + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::boxed(body, B::poll_progress)
+    }
+
+    fn boxed<B>(body: B, progress: fn(Pin<&mut B>, &mut Context<'_>)) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let (hint, ended) = (body.size_hint(), body.is_end_stream());
-        Self { repr: Repr::Stream(Box::pin(Stream { hint, ended, body: SyncWrapper::new(body) })) }
+        Self { repr: Repr::Stream(Box::pin(Stream { hint, ended, progress, body: SyncWrapper::new(body) })) }
+    }
+
+    /// Lets the body go on with its [own work](Progress), for who cannot take a frame now.
+    pub fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        if let Repr::Stream(stream) = &mut self.repr {
+            stream.as_mut().poll_progress(cx);
+        }
     }
 
     /// A body whose chunks are the items of a stream, such as a channel's receiver or a file's reader. Its length is
@@ -80,7 +104,7 @@ impl Body {
     /// The same body with trailers after it.
     #[must_use]
     pub fn with_trailers(self, trailers: HeaderMap) -> Self {
-        Self::new(WithTrailers { body: self, trailers: Some(trailers) })
+        Self::with_progress(WithTrailers { body: self, trailers: Some(trailers) })
     }
 
     /// The bytes, if they are in hand; for engines and for retries.
@@ -200,9 +224,21 @@ pub struct BodyTooLarge {
     pub limit: usize,
 }
 
+/// A body that does more than give frames, as a client's response does while its request is still being sent.
+///
+/// Who holds such a body and cannot take a frame now, because its own reader does not read, polls this instead: else the
+/// two directions of an exchange wait for each other. A body that wraps another passes it on, and is boxed with
+/// [`Body::with_progress`].
+pub trait Progress {
+    /// Goes on with that work, as far as it can, and has the task woken when it can go on. What fails is told by the next
+    /// frame.
+    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>);
+}
+
 /// The object-safe face of a boxed body.
 trait Frames: Send + Sync {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>);
     fn hint(&self) -> SizeHint;
     fn ended(&self) -> bool;
 }
@@ -213,6 +249,7 @@ pin_project! {
     struct Stream<B> {
         hint: SizeHint,
         ended: bool,
+        progress: fn(Pin<&mut B>, &mut Context<'_>),
         #[pin]
         body: SyncWrapper<B>,
     }
@@ -234,6 +271,13 @@ where
         *this.hint = body.size_hint();
         *this.ended = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn poll_progress(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = self.project();
+        if !*this.ended {
+            (this.progress)(this.body.get_pin_mut(), cx);
+        }
     }
 
     fn hint(&self) -> SizeHint {
@@ -292,6 +336,12 @@ impl HttpBody for WithTrailers {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Progress for WithTrailers {
+    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.body.poll_progress(cx);
     }
 }
 

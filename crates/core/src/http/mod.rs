@@ -8,7 +8,7 @@ mod message;
 #[cfg(feature = "tokio")]
 mod upgrade;
 
-pub use body::{Body, BodyTooLarge};
+pub use body::{Body, BodyTooLarge, Progress};
 pub use informational::{Informational, InformationalError, InformationalSink, InformationalSource, OnInformational};
 pub use message::Message;
 #[cfg(feature = "tokio")]

@@ -254,7 +254,7 @@ impl<IO: Io> Exchange<IO> {
                 *response.body_mut() = Body::full(body);
                 lease.finish(reuse);
             }
-            framing => *response.body_mut() = Body::new(Incoming::new(lease, upload, framing, reuse)),
+            framing => *response.body_mut() = Body::with_progress(Incoming::new(lease, upload, framing, reuse)),
         }
         response
     }

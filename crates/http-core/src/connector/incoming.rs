@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use chaski_core::{Elapsed, Io};
+use chaski_core::{Elapsed, Io, http::Progress};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
@@ -28,6 +28,8 @@ pub(super) struct Incoming<IO: Io> {
     upload: Option<Upload>,
     /// Whether the connection may be used again, as far as the heads tell.
     reuse: bool,
+    /// What ended the upload while no frame was asked for.
+    failed: Option<Http1Error>,
 }
 
 impl<IO: Io> Incoming<IO> {
@@ -37,7 +39,7 @@ impl<IO: Io> Incoming<IO> {
         // RFC 9110 section 10.1.1: after a final response, a body that was held back is not sent.
         let goes_on = !upload.is_over() && !upload.is_held();
         let reuse = reuse && (goes_on || upload.is_done());
-        Self { lease, decoder, upload: goes_on.then_some(upload), reuse }
+        Self { lease, decoder, upload: goes_on.then_some(upload), reuse, failed: None }
     }
 
     /// Writes more of what is left of the upload.
@@ -60,6 +62,9 @@ impl<IO: Io> Incoming<IO> {
 
     /// The next frame, or the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Http1Error>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
         self.poll_upload(cx)?;
         let limit = self.lease.shared().config.body_timeout;
         let Some(wire) = self.lease.wire() else { return Poll::Ready(Ok(None)) };
@@ -120,6 +125,16 @@ impl<IO: Io> Body for Incoming<IO> {
 
     fn size_hint(&self) -> SizeHint {
         self.decoder.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl<IO: Io> Progress for Incoming<IO> {
+    /// Goes on with the upload.
+    fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let Err(error) = self.poll_upload(cx) {
+            // The next frame tells it.
+            self.failed = Some(error);
+        }
     }
 }
 

@@ -21,7 +21,8 @@ use super::{Http1ClientConfig, exchange::Exchange, shared::Shared};
 /// # Uploads
 ///
 /// Request and response may overlap. A final response that comes while the request's body is still being sent is given
-/// at once; from then on **the upload progresses only while the response's body is polled**. When the response is
+/// at once; from then on **the upload progresses only while the response's body is polled**, for a frame or for its
+/// [progress](chaski_core::http::Body::poll_progress). When the response is
 /// complete and the upload is not, the connection is closed.
 ///
 /// - A body of at most 16 KiB that is in hand leaves with the head in one write; larger ones are not copied.

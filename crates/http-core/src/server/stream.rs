@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -57,8 +57,14 @@ impl<I: Io> Connection<I> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Http1ServerError>> {
         loop {
-            if !self.out.has_room() {
-                ready!(self.poll_flush(cx))?;
+            if !self.out.has_room() && self.poll_flush(cx)?.is_pending() {
+                // No frame can be taken, but a body that is fed by this client's own upload has to go on taking that: the
+                // client may not read before it has sent everything.
+                let progress = catch_unwind(AssertUnwindSafe(|| body.poll_progress(cx)));
+                return match progress {
+                    Ok(()) => Poll::Pending,
+                    Err(_) => Poll::Ready(Err(Http1ServerError::ResponseBody(BodyPanicked.into()))),
+                };
             }
             // A panic costs this response, not the process.
             let frame = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx)));

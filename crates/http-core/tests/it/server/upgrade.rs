@@ -188,7 +188,7 @@ async fn a_refused_tunnel_is_an_answer_and_the_last() {
         Ok(echoing(response))
     });
     for early in ["", "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n"] {
-        let mut client = serve(service.clone());
+        let mut client = serve(service);
         client.send(format!("{CONNECT}{early}")).await;
         let answer = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 6\r\nconnection: close\r\n\r\nno way";
         assert_eq!(client.rest().await, answer, "{early}");
