@@ -92,7 +92,8 @@ where
     });
 }
 
-/// The one report of a failed connection. That a peer went away is its own business; all else may be a fault here.
+/// The one report of a failed connection. That a peer went away is its own business; all else may be a fault here, or a
+/// peer's that whoever scans the port can repeat at will: so it is no warning.
 fn report(error: &(dyn std::error::Error + 'static), peer: &dyn fmt::Display) {
     use io::ErrorKind as Kind;
 
@@ -110,7 +111,7 @@ fn report(error: &(dyn std::error::Error + 'static), peer: &dyn fmt::Display) {
     if left {
         tracing::debug!(%error, %peer, "a peer left its connection");
     } else {
-        tracing::warn!(%error, %peer, "a connection failed");
+        tracing::info!(%error, %peer, "a connection failed");
     }
 }
 

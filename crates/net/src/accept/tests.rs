@@ -215,7 +215,7 @@ async fn a_failure_is_traced_once_with_the_peer() {
 
     let text = String::from_utf8(traced.0.lock().unwrap().clone()).unwrap();
     let expected = [
-        "WARN a connection failed error=no disk peer=ana",
+        "INFO a connection failed error=no disk peer=ana",
         "DEBUG a peer left its connection error=broken pipe peer=ana",
         "ERROR a connection's service panicked; its connection is closed peer=ana",
         "DEBUG cut a connection at the end of draining peer=ana",
