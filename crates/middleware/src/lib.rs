@@ -1,0 +1,56 @@
+//! Layers for any service, generic over its input and its output.
+//!
+//! Use them in a stack of your own, around connections, look-ups and messages alike. What knows HTTP, such as retries or
+//! redirects, is not here: that needs to look into the message.
+//!
+//! # The layers
+//!
+//! - [`TimeoutLayer`] gives a call a time limit.
+//! - [`ConcurrencyLimitLayer`] bounds the calls in flight and those that wait, and sheds the rest.
+//! - [`CatchPanicLayer`] makes an error of a panic.
+//!
+//! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below.
+//!
+//! # Example
+//!
+//! ```
+//! use chaski_core::{Elapsed, Service, find_cause, service_fn, stack};
+//! use chaski_middleware::{ConcurrencyLimitLayer, TimeoutLayer};
+//! use std::{convert::Infallible, future::pending, time::Duration};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = stack(
+//!     (
+//!         // Outside the limit, so that the time spent waiting for a permit counts too.
+//!         TimeoutLayer::new(Duration::from_millis(5)),
+//!         ConcurrencyLimitLayer::new(100).with_queue(50),
+//!     ),
+//!     service_fn(async |n: u32| if n == 0 { pending().await } else { Ok::<_, Infallible>(n * 2) }),
+//! );
+//! assert_eq!(service.serve(21).await?, 42);
+//!
+//! let error = service.serve(0).await.unwrap_err();
+//! assert!(find_cause::<Elapsed>(&error).is_some());
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # Cancellation
+//!
+//! Dropping the future of a call drops the inner call, and gives back at once what was taken for it: a permit, a place in
+//! a queue. No layer spawns a task.
+//!
+//! # Limits
+//!
+//! Every bound is a setting without a hidden default: calls in flight ([`ConcurrencyLimitLayer::new`]) and calls that
+//! wait for a permit ([`ConcurrencyLimitLayer::with_queue`], none unless set).
+
+mod catch_panic;
+mod concurrency;
+mod error;
+mod timeout;
+
+pub use catch_panic::{CatchPanic, CatchPanicLayer, Panicked};
+pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, Shed};
+pub use error::LayerError;
+pub use timeout::{Timeout, TimeoutLayer};
