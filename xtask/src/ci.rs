@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::test::Mode;
-use crate::{Result, behaviours, book, doc, features, fmt, lint, loom, no_arguments, peers, test, tidy};
+use crate::{Result, behaviours, book, doc, features, fmt, lint, loom, no_arguments, package, peers, test, tidy};
 
 /// A heading, and what stands under it.
 type Step = (&'static str, fn() -> Result);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("peers: programs that tests talk to", install),
     ("fmt: formatting", || fmt::run(&[])),
     ("lint: clippy", || lint::run(&[])),
@@ -19,6 +19,7 @@ const STEPS: [Step; 10] = [
     ("doc: API documentation", || doc::run(&[])),
     ("behaviours: id -> tests", || behaviours::run(&[])),
     ("book: the guide", || book::run(&[])),
+    ("package: what a registry would take", || package::run(&[])),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result {

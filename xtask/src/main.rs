@@ -15,6 +15,7 @@ mod fmt;
 mod lint;
 mod loom;
 mod manifest;
+mod package;
 mod peers;
 mod process;
 mod source;
@@ -45,6 +46,7 @@ Usage: cargo xtask <command>
   behaviours [--missing FILE]
                              behaviour id -> tests; with a page of ids, those without a test
   book                       the guide, and its links
+  package                    every published crate can be packaged, and says what a registry asks
   help                       this text
 ";
 
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         "doc" => doc::run(rest),
         "behaviours" => behaviours::run(rest),
         "book" => book::run(rest),
+        "package" => package::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -44,6 +44,32 @@ impl Manifest {
         self.value(keys).and_then(|value| value.get("workspace")).and_then(Value::as_bool) == Some(true)
     }
 
+    /// Whether the package may go to a registry. The root's and other manifests without a package may not.
+    pub(crate) fn is_published(&self) -> bool {
+        self.table.contains_key("package")
+            && self.value(&["package", "publish"]).and_then(Value::as_bool) != Some(false)
+    }
+
+    /// A text in `[package]`, the package's own or inherited from `root`.
+    pub(crate) fn package_text<'a>(&'a self, root: &'a Self, key: &str) -> Option<&'a str> {
+        self.package_value(root, key)?.as_str()
+    }
+
+    /// A list of texts in `[package]`, the package's own or inherited from `root`; empty when there is none.
+    pub(crate) fn package_list<'a>(&'a self, root: &'a Self, key: &str) -> Vec<&'a str> {
+        match self.package_value(root, key).and_then(Value::as_array) {
+            Some(list) => list.iter().filter_map(Value::as_str).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn package_value<'a>(&'a self, root: &'a Self, key: &str) -> Option<&'a Value> {
+        if self.inherits(&["package", key]) {
+            return root.value(&["workspace", "package", key]);
+        }
+        self.value(&["package", key])
+    }
+
     /// The names of the features, without `default`.
     pub(crate) fn features(&self) -> Vec<&str> {
         match self.table.get("features").and_then(Value::as_table) {
@@ -157,6 +183,19 @@ other = { package = \"chaski-net\", version = \"1\" }
                 ("target.'cfg(unix)'.dev-dependencies".to_owned(), "chaski-net", false),
             ]
         );
+    }
+
+    #[test]
+    fn reads_what_a_package_states_or_inherits() {
+        let manifest = Manifest::parse("crates/x/Cargo.toml", TEXT).unwrap();
+        let root = Manifest::parse("Cargo.toml", "[workspace.package]\nversion = \"7.0.0\"").unwrap();
+        assert_eq!(manifest.package_text(&root, "version"), Some("7.0.0"));
+        assert_eq!(manifest.package_text(&root, "name"), Some("chaski-x"));
+        assert_eq!(manifest.package_text(&root, "license"), None);
+        assert!(manifest.is_published());
+        assert!(!root.is_published());
+        let private = Manifest::parse("xtask/Cargo.toml", "[package]\npublish = false").unwrap();
+        assert!(!private.is_published());
     }
 
     #[test]
