@@ -7,6 +7,7 @@
 //!
 //! - [`TimeoutLayer`] gives a call a time limit.
 //! - [`ConcurrencyLimitLayer`] bounds the calls in flight and those that wait, and sheds the rest.
+//! - [`RateLimitLayer`] bounds how often calls happen, [`KeyedRateLimitLayer`] how often for each peer, user or other key.
 //! - [`CatchPanicLayer`] makes an error of a panic.
 //!
 //! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below.
@@ -42,15 +43,17 @@
 //!
 //! # Limits
 //!
-//! Every bound is a setting without a hidden default: calls in flight ([`ConcurrencyLimitLayer::new`]) and calls that
-//! wait for a permit ([`ConcurrencyLimitLayer::with_queue`], none unless set).
+//! Every bound is a setting without a hidden default: calls in flight ([`ConcurrencyLimitLayer::new`]), calls that wait
+//! for a permit ([`ConcurrencyLimitLayer::with_queue`], none unless set), keys in memory ([`KeyedRateLimitLayer::new`]).
 
 mod catch_panic;
 mod concurrency;
 mod error;
+mod rate_limit;
 mod timeout;
 
 pub use catch_panic::{CatchPanic, CatchPanicLayer, Panicked};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, Shed};
 pub use error::LayerError;
+pub use rate_limit::{KeyedRateLimit, KeyedRateLimitLayer, Rate, RateLimit, RateLimitLayer, RateLimited};
 pub use timeout::{Timeout, TimeoutLayer};
