@@ -9,6 +9,7 @@
 //! - [`ConcurrencyLimitLayer`] bounds the calls in flight and those that wait, and sheds the rest.
 //! - [`RateLimitLayer`] bounds how often calls happen, [`KeyedRateLimitLayer`] how often for each peer, user or other key.
 //! - [`CatchPanicLayer`] makes an error of a panic.
+//! - [`HijackLayer`] sends the inputs that match to another service; [`matcher`] puts tests of inputs together.
 //!
 //! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below.
 //!
@@ -49,11 +50,14 @@
 mod catch_panic;
 mod concurrency;
 mod error;
+mod hijack;
+pub mod matcher;
 mod rate_limit;
 mod timeout;
 
 pub use catch_panic::{CatchPanic, CatchPanicLayer, Panicked};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, Shed};
 pub use error::LayerError;
+pub use hijack::{Hijack, HijackLayer};
 pub use rate_limit::{KeyedRateLimit, KeyedRateLimitLayer, Rate, RateLimit, RateLimitLayer, RateLimited};
 pub use timeout::{Timeout, TimeoutLayer};
