@@ -9,6 +9,7 @@
 //! - [`ConcurrencyLimitLayer`] bounds the calls in flight and those that wait, and sheds the rest.
 //! - [`RateLimitLayer`] bounds how often calls happen, [`KeyedRateLimitLayer`] how often for each peer, user or other key.
 //! - [`CatchPanicLayer`] makes an error of a panic.
+//! - [`AddFactLayer`] adds a fact to the scope of connections and dials.
 //! - [`HijackLayer`] sends the inputs that match to another service; [`matcher`] puts tests of inputs together.
 //!
 //! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below.
@@ -47,6 +48,7 @@
 //! Every bound is a setting without a hidden default: calls in flight ([`ConcurrencyLimitLayer::new`]), calls that wait
 //! for a permit ([`ConcurrencyLimitLayer::with_queue`], none unless set), keys in memory ([`KeyedRateLimitLayer::new`]).
 
+mod add_fact;
 mod catch_panic;
 mod concurrency;
 mod error;
@@ -55,6 +57,7 @@ pub mod matcher;
 mod rate_limit;
 mod timeout;
 
+pub use add_fact::{AddFact, AddFactLayer, Scoped};
 pub use catch_panic::{CatchPanic, CatchPanicLayer, Panicked};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer, Shed};
 pub use error::LayerError;
