@@ -29,7 +29,7 @@ async fn net_06_a_tunnel_ends_one_direction_at_a_time() {
                 client.write_all(CONNECT.as_bytes()).await.unwrap();
                 let head = read_head(&mut client).await;
                 assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-                // H1-25: such an answer has no body and says nothing of one.
+                // Such an answer has no body and says nothing of one (RFC 9110 section 9.3.6).
                 assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{head}");
                 client.write_all(b"question").await.unwrap();
                 client.shutdown().await.unwrap();
