@@ -13,6 +13,7 @@
 //! | `net` | yes | [`net`] | listeners, dialer, relay; TCP and in memory |
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
 //! | `client` | | `client` | the HTTP client |
+//! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, matchers |
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |
 //! | `telemetry` | | `telemetry` | logs, access logs, counters |
 //! | `stacks` | | `stacks` | ready-made stacks of all of these |
@@ -62,6 +63,8 @@ pub use chaski_core::*;
 pub use chaski_client as client;
 #[cfg(feature = "http1")]
 pub use chaski_http_core as http1;
+#[cfg(feature = "middleware")]
+pub use chaski_middleware as middleware;
 #[cfg(feature = "net")]
 pub use chaski_net as net;
 #[cfg(feature = "proxy")]
