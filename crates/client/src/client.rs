@@ -8,7 +8,8 @@ use std::{
 };
 
 use chaski_core::{
-    Connect, ConnectError, ConnectStage, Description, Elapsed, Extensions, SendError, Sent, Service, Session,
+    Connect, ConnectError, ConnectStage, Description, Elapsed, Extensions, SendError, SendErrorParts, Sent, Service,
+    Session,
     http::{Body, Message, Request, Response},
 };
 
@@ -178,8 +179,7 @@ fn once_more(
     error: SendError<Request<Body>>,
     replay: Option<Replay>,
 ) -> Result<Request<Body>, ClientError> {
-    let response_seen = error.response_seen();
-    let (sent, source, scope) = error.into_parts();
+    let SendErrorParts { sent, response_seen, source, scope, .. } = error.into_parts();
     match (sent, replay) {
         (Sent::No(request), _) if reused => {
             tracing::debug!(target = %key.target, error = %source, "a kept connection had gone, the request is sent on a fresh one");

@@ -68,7 +68,8 @@ pub use conn::{Bridge, Conn};
 pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, RefusedKind, Route, Target};
 pub use describe::{Description, FactName, describe};
 pub use error::{
-    Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, Sent, display_chain, find_cause,
+    Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, SendErrorParts, Sent,
+    display_chain, find_cause,
 };
 pub use extensions::{Extensions, Fact};
 #[cfg(feature = "http")]

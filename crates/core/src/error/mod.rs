@@ -4,7 +4,7 @@ mod connect;
 mod send;
 
 pub use connect::{Attempt, ConnectError, ConnectStage};
-pub use send::{SendError, Sent};
+pub use send::{SendError, SendErrorParts, Sent};
 
 use std::{error::Error, time::Duration};
 

@@ -7,14 +7,20 @@ use crate::{BoxError, Extensions};
 /// Engines make it; retries read it.
 pub struct SendError<Req> {
     // Boxed: a request is large, and errors are rare.
-    inner: Box<Inner<Req>>,
+    inner: Box<SendErrorParts<Req>>,
 }
 
-struct Inner<Req> {
-    sent: Sent<Req>,
-    response_seen: bool,
-    source: BoxError,
-    scope: Extensions,
+/// All that a [`SendError`] says, of which [`SendError::into_parts`] gives the ownership.
+#[non_exhaustive]
+pub struct SendErrorParts<Req> {
+    /// What became of the request.
+    pub sent: Sent<Req>,
+    /// Whether a byte of a response may have arrived before the failure.
+    pub response_seen: bool,
+    /// The error beneath.
+    pub source: BoxError,
+    /// The scope of the attempt.
+    pub scope: Extensions,
 }
 
 /// Whether the peer can have acted on the request.
@@ -38,7 +44,7 @@ impl<Req> SendError<Req> {
     }
 
     fn new(sent: Sent<Req>, response_seen: bool, source: BoxError) -> Self {
-        Self { inner: Box::new(Inner { sent, response_seen, source, scope: Extensions::new() }) }
+        Self { inner: Box::new(SendErrorParts { sent, response_seen, source, scope: Extensions::new() }) }
     }
 
     /// Says whether a byte of a response had arrived. An engine that knows of none says `false`: then an idempotent
@@ -69,11 +75,10 @@ impl<Req> SendError<Req> {
         self.inner.response_seen
     }
 
-    /// What became of the request, and the error beneath.
+    /// All that this error says.
     #[must_use]
-    pub fn into_parts(self) -> (Sent<Req>, BoxError, Extensions) {
-        let Inner { sent, source, scope, .. } = *self.inner;
-        (sent, source, scope)
+    pub fn into_parts(self) -> SendErrorParts<Req> {
+        *self.inner
     }
 
     /// The request, if it was not sent.
@@ -106,6 +111,17 @@ impl<Req> fmt::Debug for SendError<Req> {
             .field("response_seen", &self.inner.response_seen)
             .field("source", &self.inner.source)
             .finish_non_exhaustive()
+    }
+}
+
+impl<Req> fmt::Debug for SendErrorParts<Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendErrorParts")
+            .field("sent", &self.sent)
+            .field("response_seen", &self.response_seen)
+            .field("source", &self.source)
+            .field("scope", &self.scope)
+            .finish()
     }
 }
 
@@ -143,5 +159,17 @@ mod tests {
         assert!(unknown.response_seen());
         assert!(!unknown.with_response_seen(false).response_seen());
         assert!(!SendError::not_sent((), "closed").response_seen());
+    }
+    #[test]
+    fn its_parts_are_all_of_it() {
+        #[derive(Debug, PartialEq)]
+        struct Attempt(u8);
+        let scope = Extensions::new();
+        scope.insert(Attempt(2));
+        let parts = SendError::not_sent("request", "reset").with_response_seen(true).with_scope(scope).into_parts();
+        assert!(matches!(parts.sent, Sent::No("request")));
+        assert!(parts.response_seen);
+        assert_eq!(parts.source.to_string(), "reset");
+        assert_eq!(parts.scope.get(), Some(&Attempt(2)));
     }
 }

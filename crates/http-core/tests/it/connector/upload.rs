@@ -103,7 +103,7 @@ async fn a_write_that_takes_nothing_is_an_error() {
         }
         assert_eq!(error.is_not_sent(), !sent);
         assert_eq!(session.state(), SessionState::Closed);
-        if let (Sent::No(request), ..) = error.into_parts() {
+        if let Sent::No(request) = error.into_parts().sent {
             assert_eq!(request.into_body().collect(10).await.unwrap(), "body");
         }
     }
