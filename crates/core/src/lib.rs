@@ -66,7 +66,7 @@ pub use address::{
 };
 pub use conn::{Bridge, Conn};
 pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, RefusedKind, Route, Target};
-pub use describe::{Description, FactName, describe};
+pub use describe::{Description, FactName, UnmetFact, describe};
 pub use error::{
     Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, SendErrorParts, Sent,
     display_chain, find_cause,
@@ -79,8 +79,8 @@ pub use facts::{EffectiveSocketOptions, SocketAddrs, User};
 pub use io::{BoxIo, Io, Peeked, Prefixed};
 pub use layer::{Layer, LayerFn, Optional, layer_fn, optional, stack};
 pub use service::{
-    BoxService, Branch, Either, MapErr, MapInput, MapOutput, Service, ServiceExt, ServiceFn, ServiceFnWith, Then,
-    branch, check, service_fn, service_fn_with,
+    BoxService, Branch, Described, Either, MapErr, MapInput, MapOutput, Service, ServiceExt, ServiceFn, ServiceFnWith,
+    Then, branch, check, service_fn, service_fn_with,
 };
 pub use session::{Session, SessionState, Slots};
 #[cfg(feature = "tokio")]

@@ -168,7 +168,7 @@ where
     fn describe(&self) -> Description {
         Description::of::<Self>()
             .setting("via", self.pseudonym())
-            .reads::<InformationalSource>()
+            .may_read::<InformationalSource>()
             .child(self.client.describe().labelled("client"))
             .child(self.tunnel.describe().labelled("tunnel"))
     }

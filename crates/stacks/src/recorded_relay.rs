@@ -41,6 +41,6 @@ impl<A: Io, B: Io> Service<Bridge<A, B>> for RecordedRelay {
     }
 
     fn describe(&self) -> Description {
-        Service::<Bridge<A, B>>::describe(&self.relay).reads::<TunnelRecord>().writes::<RelayCounters>()
+        Service::<Bridge<A, B>>::describe(&self.relay).may_read::<TunnelRecord>().writes::<RelayCounters>()
     }
 }

@@ -26,6 +26,26 @@ pub trait ServiceExt: Sized {
         MapErr { inner: self, function }
     }
 
+    /// Changes what this service tells of itself in [`describe()`](crate::describe()), such as which facts a handler goes by.
+    ///
+    /// ```
+    /// use chaski_core::{Conn, Description, ServiceExt, describe, service_fn};
+    /// use std::convert::Infallible;
+    ///
+    /// #[derive(Debug)]
+    /// struct Tenant(&'static str);
+    ///
+    /// let greet = service_fn(async |conn: Conn<()>| Ok::<_, Infallible>(conn.ext.get::<Tenant>().map(|tenant| tenant.0)))
+    ///     .described(|_| Description::named("greet").reads::<Tenant>());
+    /// assert_eq!(describe::<Conn<()>, _>(&greet).to_string(), "greet  reads Tenant (written by nobody above)\n");
+    /// ```
+    fn described<F>(self, function: F) -> Described<Self, F>
+    where
+        F: Fn(Description) -> Description,
+    {
+        Described { inner: self, function }
+    }
+
     /// Hides the type behind a [`BoxService`]. Costs one allocation for each call.
     fn boxed<Input>(self) -> BoxService<Input, Self::Output, Self::Error>
     where
@@ -60,7 +80,7 @@ where
     }
 
     fn describe(&self) -> Description {
-        Description::named("then").child(self.first.describe()).child(self.next.describe())
+        Description::named("then").child(self.first.describe()).child(self.next.describe()).in_sequence()
     }
 }
 
@@ -138,5 +158,30 @@ where
 
     fn describe(&self) -> Description {
         Description::named("map_err").child(self.inner.describe())
+    }
+}
+
+/// Made by [`ServiceExt::described`].
+#[derive(Clone, Copy, Debug)]
+pub struct Described<S, F> {
+    inner: S,
+    function: F,
+}
+
+impl<Input, S, F> Service<Input> for Described<S, F>
+where
+    S: Service<Input>,
+    F: Fn(Description) -> Description + Send + Sync + 'static,
+{
+    type Output = S::Output;
+    type Error = S::Error;
+
+    #[inline]
+    fn serve(&self, input: Input) -> impl Future<Output = Result<S::Output, S::Error>> + Send {
+        self.inner.serve(input)
+    }
+
+    fn describe(&self) -> Description {
+        (self.function)(self.inner.describe())
     }
 }

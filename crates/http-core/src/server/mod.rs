@@ -101,7 +101,7 @@ where
             .setting("idle_timeout", limit(self.config.idle_timeout))
             .setting("body_timeout", limit(self.config.body_timeout))
             .setting("write_timeout", limit(self.config.write_timeout))
-            .reads::<ShutdownSignal>()
+            .may_read::<ShutdownSignal>()
             .writes::<HttpVersion>()
             .writes::<InformationalSource>()
             .child(self.service.describe())

@@ -157,6 +157,7 @@ impl MemoryListener {
     where
         S: Service<Conn<DuplexStream>, Error: IntoBoxError>,
     {
+        self.describe(&service).warn_of_unmet();
         let max_connections = self.max_connections;
         accept::serve(self, service, max_connections, shutdown).await;
     }

@@ -146,6 +146,7 @@ impl TcpListener {
     where
         S: Service<Conn<TcpStream>, Error: IntoBoxError>,
     {
+        self.describe(&service).warn_of_unmet();
         let max_connections = self.max_connections;
         accept::serve(self, service, max_connections, shutdown).await;
     }

@@ -8,3 +8,5 @@ mod dial;
 mod listen;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+mod unmet;

@@ -110,8 +110,8 @@ where
 
     fn describe(&self) -> Description {
         Description::of::<Self>()
-            .reads::<SocketAddrs>()
-            .reads::<User>()
+            .may_read::<SocketAddrs>()
+            .may_read::<User>()
             .writes::<TunnelRecord>()
             .child(self.inner.describe())
     }

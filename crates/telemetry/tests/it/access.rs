@@ -368,7 +368,7 @@ fn the_layer_shows_what_it_wraps() {
     let description = describe::<Request, _>(&stack(log.layer.clone(), inner));
     assert_describes_child(&description, "MockService");
     assert!(
-        description.to_string().starts_with("AccessLog  reads SocketAddrs, User  writes TunnelRecord\n"),
+        description.to_string().starts_with("AccessLog  may read SocketAddrs, User  writes TunnelRecord\n"),
         "{description}"
     );
 }

@@ -1,10 +1,10 @@
 //! How a stack tells its shape.
 
-use std::{
-    any::{TypeId, type_name},
-    borrow::Cow,
-    fmt,
-};
+mod facts;
+
+pub use facts::{FactName, UnmetFact};
+
+use std::{any::type_name, borrow::Cow, fmt};
 
 use crate::{Fact, Service};
 
@@ -23,34 +23,34 @@ pub fn describe<Input, S: Service<Input> + ?Sized>(service: &S) -> Description {
 
 /// A node of the tree that a stack describes itself as: a name, settings, facts read and written, and children.
 ///
-/// `Display` prints the tree.
+/// `Display` prints the tree. Facts that a service reads and that nobody above it writes are marked there, and listed by
+/// [`unmet`](Self::unmet): listeners trace them at start in debug builds.
+///
+/// ```
+/// use chaski_core::Description;
+///
+/// #[derive(Debug)]
+/// struct Tenant;
+///
+/// let quota = Description::named("Quota").reads::<Tenant>().child(Description::named("Handler"));
+/// let alone = quota.clone();
+/// assert_eq!(alone.to_string(), "Quota  reads Tenant (written by nobody above)\n└─ Handler\n");
+/// assert_eq!(alone.unmet()[0].to_string(), "Quota reads Tenant, which nobody above it writes");
+///
+/// let whole = Description::named("FindTenant").writes::<Tenant>().child(quota);
+/// assert!(whole.unmet().is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     name: Cow<'static, str>,
     label: Option<&'static str>,
     settings: Vec<(&'static str, String)>,
     reads: Vec<FactName>,
+    may_read: Vec<FactName>,
     writes: Vec<FactName>,
     children: Vec<Description>,
-}
-
-/// The identity and the short name of a fact's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FactName {
-    id: TypeId,
-    name: &'static str,
-}
-
-impl FactName {
-    fn of<T: Fact>() -> Self {
-        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
-    }
-}
-
-impl fmt::Display for FactName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&short_name(self.name))
-    }
+    /// Whether what one child writes reaches those after it.
+    in_sequence: bool,
 }
 
 impl Description {
@@ -70,8 +70,10 @@ impl Description {
             label: None,
             settings: Vec::new(),
             reads: Vec::new(),
+            may_read: Vec::new(),
             writes: Vec::new(),
             children: Vec::new(),
+            in_sequence: false,
         }
     }
 
@@ -103,10 +105,25 @@ impl Description {
         self
     }
 
-    /// Says that this service looks up the fact `T`.
+    /// Says that the children run one after the other, on the same connection or message: what one writes is there for
+    /// those behind it.
+    #[must_use]
+    pub fn in_sequence(mut self) -> Self {
+        self.in_sequence = true;
+        self
+    }
+
+    /// Says that this service goes by the fact `T`, and that it is a mistake when nobody above writes it.
     #[must_use]
     pub fn reads<T: Fact>(mut self) -> Self {
         self.reads.push(FactName::of::<T>());
+        self
+    }
+
+    /// Says that this service uses the fact `T` where it is there, and does without where it is not.
+    #[must_use]
+    pub fn may_read<T: Fact>(mut self) -> Self {
+        self.may_read.push(FactName::of::<T>());
         self
     }
 
@@ -129,10 +146,9 @@ impl Description {
         &self.children
     }
 
-    /// The facts that this node itself looks up.
-    #[must_use]
-    pub fn facts_read(&self) -> &[FactName] {
-        &self.reads
+    /// The facts that this node itself looks up, those that it can do without last.
+    pub fn facts_read(&self) -> impl Iterator<Item = FactName> {
+        self.reads.iter().chain(&self.may_read).copied()
     }
 
     /// The facts that this node itself adds.
@@ -141,7 +157,8 @@ impl Description {
         &self.writes
     }
 
-    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// One node on one line; `unmet` says which of the facts that it reads are written by nobody above.
+    fn line(&self, f: &mut fmt::Formatter<'_>, unmet: impl Fn(&FactName) -> bool) -> fmt::Result {
         if let Some(label) = self.label {
             write!(f, "{label}: ")?;
         }
@@ -149,33 +166,27 @@ impl Description {
         for (name, value) in &self.settings {
             write!(f, " {name}={value}")?;
         }
-        for (verb, facts) in [("reads", &self.reads), ("writes", &self.writes)] {
+        for (verb, facts) in [("reads", &self.reads), ("may read", &self.may_read), ("writes", &self.writes)] {
             for (n, fact) in facts.iter().enumerate() {
                 let lead = if n == 0 { format!("  {verb} ") } else { ", ".to_owned() };
-                write!(f, "{lead}{fact}")?;
+                let mark = if verb == "reads" && unmet(fact) { " (written by nobody above)" } else { "" };
+                write!(f, "{lead}{fact}{mark}")?;
             }
         }
         writeln!(f)
-    }
-
-    /// Prints the children: a chain of single children goes straight down, a fork is drawn with branches.
-    fn tree(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
-        let last = self.children.len().saturating_sub(1);
-        for (n, child) in self.children.iter().enumerate() {
-            let (stem, below) = if n == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            f.write_str(indent)?;
-            f.write_str(stem)?;
-            child.line(f)?;
-            child.tree(f, &format!("{indent}{below}"))?;
-        }
-        Ok(())
     }
 }
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.line(f)?;
-        self.tree(f, "")
+        let mut result = Ok(());
+        self.walk(&mut |node, at| {
+            // The first error of the formatter ends the output.
+            if result.is_ok() {
+                result = f.write_str(&at.stem()).and_then(|()| node.line(f, |fact| !at.is_written(*fact)));
+            }
+        });
+        result
     }
 }
 
