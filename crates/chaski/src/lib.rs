@@ -13,7 +13,7 @@
 //! | `net` | yes | [`net`] | listeners, dialer, relay; TCP and in memory |
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
 //! | `client` | | `client` | the HTTP client |
-//! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, matchers |
+//! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, spans, facts, matchers |
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |
 //! | `telemetry` | | `telemetry` | logs, access logs, counters |
 //! | `stacks` | | `stacks` | ready-made stacks of all of these |

@@ -1,24 +1,44 @@
+//! Facts added to inputs.
+
+use std::fmt;
+
+#[cfg(feature = "http")]
+use chaski_core::http::{Message, Request, Response};
 use chaski_core::{Conn, Connect, Description, Extensions, Fact, Layer, Service};
 
 /// An input that has a scope, so that facts can be added to it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no scope to add a fact to",
-    note = "`Conn` and `Connect` have one; implement `Scoped` for an input of your own"
+    note = "`Conn` and `Connect` have one, and with the feature `http` HTTP messages; implement `Scoped` for an input of your own"
 )]
 pub trait Scoped {
-    /// The scope of this input.
-    fn scope(&self) -> &Extensions;
+    /// The scope of this input; made when it is missing.
+    fn scope(&mut self) -> &Extensions;
 }
 
 impl<S> Scoped for Conn<S> {
-    fn scope(&self) -> &Extensions {
+    fn scope(&mut self) -> &Extensions {
         &self.ext
     }
 }
 
 impl Scoped for Connect {
-    fn scope(&self) -> &Extensions {
+    fn scope(&mut self) -> &Extensions {
         &self.ext
+    }
+}
+
+#[cfg(feature = "http")]
+impl<B> Scoped for Request<B> {
+    fn scope(&mut self) -> &Extensions {
+        Message::scope(self)
+    }
+}
+
+#[cfg(feature = "http")]
+impl<B> Scoped for Response<B> {
+    fn scope(&mut self) -> &Extensions {
+        Message::scope(self)
     }
 }
 
@@ -56,52 +76,126 @@ impl Scoped for Connect {
 ///
 /// # Limits
 ///
-/// The fact is cloned for each input: share what is large through an [`Arc`](std::sync::Arc). A scope that is full (see
+/// A fact that is the same for all is cloned for each input: share what is large through an [`Arc`](std::sync::Arc). A scope that is full (see
 /// [`Extensions::MAX_FACTS`]) refuses it, and the call goes on without.
 #[derive(Clone, Copy, Debug)]
-pub struct AddFactLayer<T> {
-    fact: T,
+pub struct AddFactLayer<M> {
+    make: M,
 }
 
-impl<T: Fact + Clone> AddFactLayer<T> {
+impl<T: Fact + Clone> AddFactLayer<Same<T>> {
     /// Adds a clone of `fact` to each input.
     #[must_use]
     pub const fn new(fact: T) -> Self {
-        Self { fact }
+        Self { make: Same(fact) }
     }
 }
 
-impl<S, T: Clone> Layer<S> for AddFactLayer<T> {
-    type Service = AddFact<S, T>;
+impl<F> AddFactLayer<FromInput<F>> {
+    /// Adds what `function` makes of each input.
+    ///
+    /// ```
+    /// use chaski_core::{Conn, Service, service_fn, stack};
+    /// use chaski_middleware::AddFactLayer;
+    /// use std::convert::Infallible;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Even(bool);
+    ///
+    /// # async fn example() -> Result<(), Infallible> {
+    /// let service = stack(
+    ///     AddFactLayer::from_fn(|conn: &Conn<u8>| Even(conn.io % 2 == 0)),
+    ///     service_fn(async |conn: Conn<u8>| Ok::<_, Infallible>(conn.ext.get() == Some(&Even(true)))),
+    /// );
+    /// assert!(service.serve(Conn::new(8)).await?);
+    /// # Ok(()) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    #[must_use]
+    pub const fn from_fn<Input, T>(function: F) -> Self
+    where
+        F: Fn(&Input) -> T,
+        T: Fact,
+    {
+        Self { make: FromInput(function) }
+    }
+}
 
-    fn layer(&self, inner: S) -> AddFact<S, T> {
-        AddFact { inner, fact: self.fact.clone() }
+impl<S, M: Clone> Layer<S> for AddFactLayer<M> {
+    type Service = AddFact<S, M>;
+
+    fn layer(&self, inner: S) -> AddFact<S, M> {
+        AddFact { inner, make: self.make.clone() }
     }
 }
 
 /// A service whose inputs are given a fact; made by [`AddFactLayer`], where the contract stands.
 #[derive(Clone, Copy, Debug)]
-pub struct AddFact<S, T> {
+pub struct AddFact<S, M> {
     inner: S,
-    fact: T,
+    make: M,
 }
 
-impl<Input, S, T> Service<Input> for AddFact<S, T>
+impl<Input, S, M> Service<Input> for AddFact<S, M>
 where
     Input: Scoped + Send + 'static,
     S: Service<Input>,
-    T: Fact + Clone,
+    M: MakeFact<Input>,
 {
     type Output = S::Output;
     type Error = S::Error;
 
-    fn serve(&self, input: Input) -> impl Future<Output = Result<S::Output, S::Error>> + Send {
-        input.scope().insert(self.fact.clone());
+    fn serve(&self, mut input: Input) -> impl Future<Output = Result<S::Output, S::Error>> + Send {
+        let fact = self.make.fact(&input);
+        input.scope().insert(fact);
         self.inner.serve(input)
     }
 
     fn describe(&self) -> Description {
-        Description::of::<Self>().writes::<T>().child(self.inner.describe())
+        Description::of::<Self>().writes::<M::Fact>().child(self.inner.describe())
+    }
+}
+
+/// Where [`AddFactLayer`] has its facts from: [`Same`] or [`FromInput`].
+pub trait MakeFact<Input>: Send + Sync + 'static {
+    /// The fact's type.
+    type Fact: Fact;
+
+    /// The fact for this input.
+    fn fact(&self, input: &Input) -> Self::Fact;
+}
+
+/// The same fact for every input; made by [`AddFactLayer::new`].
+#[derive(Clone, Copy, Debug)]
+pub struct Same<T>(T);
+
+impl<Input, T: Fact + Clone> MakeFact<Input> for Same<T> {
+    type Fact = T;
+
+    fn fact(&self, _: &Input) -> T {
+        self.0.clone()
+    }
+}
+
+/// A fact that a function makes of the input; made by [`AddFactLayer::from_fn`].
+#[derive(Clone, Copy)]
+pub struct FromInput<F>(F);
+
+impl<Input, T, F> MakeFact<Input> for FromInput<F>
+where
+    T: Fact,
+    F: Fn(&Input) -> T + Send + Sync + 'static,
+{
+    type Fact = T;
+
+    fn fact(&self, input: &Input) -> T {
+        (self.0)(input)
+    }
+}
+
+impl<F> fmt::Debug for FromInput<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FromInput").finish_non_exhaustive()
     }
 }
 
@@ -128,6 +222,30 @@ mod tests {
         });
         assert_eq!(result, Ok(1));
         assert_eq!(stranger.ext.get::<Mark>(), None);
+    }
+
+    #[cfg(feature = "http")]
+    #[tokio::test]
+    async fn messages_have_the_fact_that_is_made_of_them() {
+        let (inner, mut handle) = mock::<Request<u8>, u8, String>();
+        let service = stack(AddFactLayer::from_fn(|request: &Request<u8>| Mark(*request.body())), inner);
+        let connection = Extensions::new();
+        connection.insert(Mark(1));
+        let mut first = Request::new(10);
+        first.set_scope(connection.fork());
+        let (one, two, ()) = tokio::join!(service.serve(first), service.serve(Request::new(20)), async {
+            for mark in [10, 20] {
+                let call = handle.next().await;
+                assert_eq!(call.input.fact(), Some(&Mark(mark)));
+                call.respond(Ok(mark));
+            }
+        });
+        assert_eq!((one, two), (Ok(10), Ok(20)));
+        assert_eq!(connection.get(), Some(&Mark(1)), "the connection does not see its messages' facts");
+
+        let mut response = Response::new(());
+        Scoped::scope(&mut response).insert(Mark(30));
+        assert_eq!(response.fact(), Some(&Mark(30)));
     }
 
     #[test]

@@ -4,9 +4,23 @@ use chaski_core::BoxError;
 
 /// How a service fails that has a layer around it which can itself refuse a call.
 ///
-/// It prints as what it holds, and has that as its source, so that [`find_cause`](chaski_core::find_cause) finds either.
-/// Where the inner error is a [`BoxError`], which implements no `Error`, end with
-/// `.map_err(LayerError::into_box)`.
+/// It converts into a [`BoxError`] as what it holds, the reason or the inner error alone, so a service that fails with it
+/// stands under a server as it is, whether the inner error is a type of its own or a [`BoxError`] already. For that it
+/// is no `Error` itself: the conversion that every `Error` has would wrap it, and would shut out the boxed ones.
+///
+/// ```
+/// use chaski_core::{BoxError, Elapsed, Service, service_fn, stack};
+/// use chaski_middleware::{ConcurrencyLimitLayer, TimeoutLayer};
+/// use std::{future::pending, time::Duration};
+///
+/// # async fn example() {
+/// let handler = service_fn(async |_: u8| pending::<Result<u8, BoxError>>().await);
+/// let service = stack((TimeoutLayer::new(Duration::ZERO), ConcurrencyLimitLayer::new(8)), handler);
+/// let error: BoxError = service.serve(1).await.unwrap_err().into();
+/// assert!(error.is::<Elapsed>());
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerError<Reason, E> {
     /// The layer gave the call up, for this reason.
@@ -15,22 +29,19 @@ pub enum LayerError<Reason, E> {
     Inner(E),
 }
 
-impl<Reason: Into<BoxError>, E: Into<BoxError>> LayerError<Reason, E> {
-    /// The reason or the inner error alone, boxed.
-    ///
-    /// ```
-    /// use chaski_core::{BoxError, ServiceExt, check, service_fn, stack};
-    /// use chaski_middleware::{ConcurrencyLimitLayer, LayerError};
-    ///
-    /// let service = stack(ConcurrencyLimitLayer::new(8), service_fn(async |n: u8| Ok::<u8, BoxError>(n)));
-    /// let service = check::<u8, _>(service.map_err(LayerError::into_box));
-    /// # let _ = service;
-    /// ```
-    pub fn into_box(self) -> BoxError {
-        match self {
-            Self::Layer(reason) => reason.into(),
-            Self::Inner(error) => error.into(),
+impl<Reason: Into<BoxError>, E: Into<BoxError>> From<LayerError<Reason, E>> for BoxError {
+    fn from(error: LayerError<Reason, E>) -> Self {
+        match error {
+            LayerError::Layer(reason) => reason.into(),
+            LayerError::Inner(error) => error.into(),
         }
+    }
+}
+
+// For `?` in a `main` that returns the plain box.
+impl<Reason: Into<BoxError>, E: Into<BoxError>> From<LayerError<Reason, E>> for Box<dyn Error> {
+    fn from(error: LayerError<Reason, E>) -> Self {
+        BoxError::from(error)
     }
 }
 
@@ -43,39 +54,28 @@ impl<Reason: fmt::Display, E: fmt::Display> fmt::Display for LayerError<Reason, 
     }
 }
 
-impl<Reason: Error + 'static, E: Error + 'static> Error for LayerError<Reason, E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Layer(reason) => Some(reason),
-            Self::Inner(error) => Some(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{convert::Infallible, io};
 
-    use chaski_core::{display_chain, find_cause};
+    use chaski_core::IntoBoxError;
 
     use super::*;
-    use crate::Shed;
+    use crate::{Panicked, Shed};
 
     #[test]
-    fn both_sides_are_found_and_told_once() {
-        let layer: BoxError = LayerError::<Shed, io::Error>::Layer(Shed).into();
-        assert!(find_cause::<Shed>(&*layer).is_some());
-        assert_eq!(display_chain(&*layer).to_string(), "too many calls at once");
+    fn it_becomes_what_it_holds_through_any_number_of_layers() {
+        type Typed = LayerError<Panicked, LayerError<Shed, io::Error>>;
+        let full = || io::Error::other("disk full");
+        assert!(Typed::Inner(LayerError::Layer(Shed)).into_box_error().is::<Shed>());
+        let inner = Typed::Inner(LayerError::Inner(full()));
+        assert_eq!(inner.to_string(), "disk full");
+        assert!(inner.into_box_error().is::<io::Error>());
 
-        let inner: BoxError = LayerError::<Shed, _>::Inner(io::Error::other("disk full")).into();
-        assert!(find_cause::<io::Error>(&*inner).is_some());
-        assert_eq!(display_chain(&*inner).to_string(), "disk full");
-    }
-
-    #[test]
-    fn a_boxed_inner_error_is_handed_on_as_it_is() {
-        let inner = LayerError::<Shed, BoxError>::Inner(Box::new(io::Error::other("disk full")));
-        assert!(inner.into_box().is::<io::Error>());
-        assert!(LayerError::<Shed, BoxError>::Layer(Shed).into_box().is::<Shed>());
+        type Boxed = LayerError<Panicked, LayerError<Shed, BoxError>>;
+        assert!(Boxed::Inner(LayerError::Inner(full().into())).into_box_error().is::<io::Error>());
+        let plain: Box<dyn Error> = Boxed::Inner(LayerError::Layer(Shed)).into();
+        assert!(plain.is::<Shed>());
+        assert!(LayerError::<Shed, Infallible>::Layer(Shed).into_box_error().is::<Shed>());
     }
 }

@@ -9,15 +9,17 @@
 //! - [`ConcurrencyLimitLayer`] bounds the calls in flight and those that wait, and sheds the rest.
 //! - [`RateLimitLayer`] bounds how often calls happen, [`KeyedRateLimitLayer`] how often for each peer, user or other key.
 //! - [`CatchPanicLayer`] makes an error of a panic.
-//! - [`AddFactLayer`] adds a fact to the scope of connections and dials.
+//! - [`TraceLayer`] opens a `tracing` span for each call, and tells its duration and outcome.
+//! - [`AddFactLayer`] adds a fact to the scope of connections and dials, and of HTTP messages with the feature `http`.
 //! - [`HijackLayer`] sends the inputs that match to another service; [`matcher`] puts tests of inputs together.
 //!
-//! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below.
+//! A layer that can refuse a call fails with [`LayerError`]: its own reason, or the error of the service below. It converts
+//! into a [`BoxError`](chaski_core::BoxError) as what it holds, so any of these layers can stand right under a server.
 //!
 //! # Example
 //!
 //! ```
-//! use chaski_core::{Elapsed, Service, find_cause, service_fn, stack};
+//! use chaski_core::{BoxError, Elapsed, Service, find_cause, service_fn, stack};
 //! use chaski_middleware::{ConcurrencyLimitLayer, TimeoutLayer};
 //! use std::{convert::Infallible, future::pending, time::Duration};
 //!
@@ -32,8 +34,8 @@
 //! );
 //! assert_eq!(service.serve(21).await?, 42);
 //!
-//! let error = service.serve(0).await.unwrap_err();
-//! assert!(find_cause::<Elapsed>(&error).is_some());
+//! let error: BoxError = service.serve(0).await.unwrap_err().into();
+//! assert!(find_cause::<Elapsed>(&*error).is_some());
 //! # Ok(()) }
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example()).unwrap();
 //! ```
@@ -48,7 +50,7 @@
 //! Every bound is a setting without a hidden default: calls in flight ([`ConcurrencyLimitLayer::new`]), calls that wait
 //! for a permit ([`ConcurrencyLimitLayer::with_queue`], none unless set), keys in memory ([`KeyedRateLimitLayer::new`]).
 
-mod add_fact;
+pub mod add_fact;
 mod catch_panic;
 mod concurrency;
 mod error;
@@ -56,6 +58,7 @@ mod hijack;
 pub mod matcher;
 mod rate_limit;
 mod timeout;
+pub mod trace;
 
 pub use add_fact::{AddFact, AddFactLayer, Scoped};
 pub use catch_panic::{CatchPanic, CatchPanicLayer, Panicked};
@@ -64,3 +67,4 @@ pub use error::LayerError;
 pub use hijack::{Hijack, HijackLayer};
 pub use rate_limit::{KeyedRateLimit, KeyedRateLimitLayer, Rate, RateLimit, RateLimitLayer, RateLimited};
 pub use timeout::{Timeout, TimeoutLayer};
+pub use trace::{Trace, TraceLayer};
