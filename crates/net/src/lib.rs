@@ -12,6 +12,7 @@
 //!   transport (a service of [`DialAddr`], by default [`TcpTransport`]). [`IpFamily`] and [`LocalAddr`] in the route steer it.
 //! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
 //! - [`Relay`] joins two connections (a `Bridge`) and moves bytes both ways until both directions have ended.
+//! - [`peek`] looks at the first bytes of a connection, and has one port serve several protocols.
 //! - [`memory`] gives a listener and a connector with no socket between them.
 //!
 //! # Example
@@ -63,6 +64,7 @@
 //! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
 //! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
 //! | first byte, silence, half-open time, shutdown and buffers of a relay | see [`RelayConfig`] | its `with_..` |
+//! | bytes looked at, and time to choose a protocol | [`DEFAULT_LIMIT`](peek::PeekLayer::DEFAULT_LIMIT), [`DEFAULT_TIMEOUT`](peek::PeekLayer::DEFAULT_TIMEOUT) | `with_limit`, `with_timeout` |
 //! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
 //!
 //! # Specification
@@ -73,6 +75,7 @@
 //! | RFC 8305 section 4, order of addresses | yes; the count of the first family is one | `net_02_families_take_turns_..` |
 //! | RFC 8305 section 5, attempts | yes; 250 ms apart, never less than 10 | `net_02_..` |
 //! | RFC 4007 section 11, zones | yes, numbers and names of interfaces | `net_05_..` |
+//! | RFC 8446 sections 4 and 5.1, how a client's first record begins | yes | `a_client_hello_is_known_by_six_bytes` |
 //! | RFC 4291 section 2.5.5.2, IPv4-mapped addresses | dialed as IPv4, recorded as IPv4 | `net_04_..` |
 
 mod accept;
@@ -80,6 +83,7 @@ mod dialer;
 mod error;
 pub mod memory;
 mod options;
+pub mod peek;
 mod relay;
 mod resolver;
 mod tcp;

@@ -7,6 +7,8 @@ mod dial;
 #[cfg(test)]
 mod listen;
 #[cfg(test)]
+mod peek;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod unmet;
