@@ -2,36 +2,70 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
     time::Duration,
 };
+
+/// How long a test waits for what has to come. Only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running example that has said where it listens.
 struct Server {
     child: Child,
     addr: String,
+    /// What it prints after that. It is read all the time, so that printing never blocks it.
+    lines: Receiver<String>,
 }
 
 impl Server {
     fn start(program: &str) -> Self {
-        let mut child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let addr = lines.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).unwrap();
-        // What else it prints goes nowhere, and never blocks it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, addr }
+        Self::start_with(program, &[])
     }
 
-    /// Sends bytes, ends the sending side, and reads to the end.
-    fn talk(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(&self.addr).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    fn start_with(program: &str, args: &[&str]) -> Self {
+        let mut child = Command::new(program).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let addr = printed.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || printed.for_each(|line| drop(sender.send(line))));
+        Self { child, addr, lines }
     }
+
+    /// Sends bytes and reads to the end.
+    fn talk(&self, request: &str) -> String {
+        read_to_end(self.send(request))
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    /// The next line that it prints.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Sends SIGTERM.
+    fn terminate(&self) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// Waits for its end; the exit code.
+    fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+fn read_to_end(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Server {
@@ -77,6 +111,149 @@ fn http_client_prints_the_answer() {
 fn in_memory_needs_no_socket() {
     let output = run(env!("CARGO_BIN_EXE_in-memory"), &[]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ordered: 2 x coca\n");
+}
+
+#[test]
+fn layered_tcp_answers_lines_and_refuses_one_that_never_ends() {
+    let server = Server::start(env!("CARGO_BIN_EXE_layered-tcp"));
+    let mut stream = server.send("stressed\nabc\nrest without an end");
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(stream), "desserts\ncba\n");
+
+    stream = server.send(&"x".repeat(5000));
+    // Closed with bytes unread, so it may look like a reset; an answer it is not.
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty());
+
+    let printed = [server.line(), server.line(), server.line(), server.line()].join("\n");
+    assert!(printed.contains("Timeout limit=60s"), "{printed}");
+    assert!(printed.contains("ConcurrencyLimit limit=100 queue=100"), "{printed}");
+    assert!(printed.contains("Lines max_line=4096"), "{printed}");
+}
+
+#[test]
+fn rate_limited_http_answers_429() {
+    let server = Server::start(env!("CARGO_BIN_EXE_rate-limited-http"));
+    // Pipelined, so that all six are asked at once.
+    let five = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5);
+    let answer = server.talk(&format!("{five}GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    assert_eq!(answer.matches("HTTP/1.1 200 OK\r\n").count(), 5, "{answer}");
+    let (_, last) = answer.split_once("HTTP/1.1 429 Too Many Requests\r\n").unwrap();
+    assert!(last.contains("retry-after: 2\r\n"), "{last}");
+    assert!(last.ends_with("\r\n\r\ntoo many requests\n"), "{last}");
+}
+
+#[test]
+fn graceful_shutdown_lets_a_request_finish() {
+    let mut server = Server::start(env!("CARGO_BIN_EXE_graceful-shutdown"));
+    let waiting = server.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(server.line(), "waiting");
+    server.terminate();
+    let answer = read_to_end(waiting);
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nthe server stops\n"), "{answer}");
+    assert_eq!(server.exit_code(), Some(0));
+    assert_eq!(server.line(), "1 drained, 0 cut");
+}
+
+#[test]
+fn graceful_shutdown_cuts_what_never_ends() {
+    let mut server = Server::start_with(env!("CARGO_BIN_EXE_graceful-shutdown"), &["127.0.0.1:0", "1"]);
+    let stuck = server.send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(server.line(), "stuck");
+    server.terminate();
+    assert_eq!(read_to_end(stuck), "");
+    assert_eq!(server.exit_code(), Some(1));
+    assert_eq!(server.line(), "0 drained, 1 cut");
+}
+
+#[test]
+fn upgrade_switches_protocols_on_both_sides() {
+    let upgrade = env!("CARGO_BIN_EXE_upgrade");
+    let server = Server::start(upgrade);
+    let output = run(upgrade, &["ask", &format!("http://{}/", server.addr), "hello", "world"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "HELLO!\nWORLD!\n");
+    let answer = server.talk("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
+    assert!(answer.contains("\r\nupgrade: shout\r\n"), "{answer}");
+}
+
+/// The six rules, as far as one program can show them.
+#[test]
+fn scopes_prints_what_is_known_where() {
+    let output = run(env!("CARGO_BIN_EXE_scopes"), &[]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let (head, rows) = printed.split_once('\n').unwrap();
+    assert_eq!(head.split_whitespace().collect::<Vec<_>>(), ["scope", "peer", "asked", "dial"]);
+    let expected = "\
+client's connection    client   -        -
+request                client   page     -
+dial                   client   page     1 attempt
+upstream connection    origin   -        -
+response               origin   -        -
+
+client's connection    client   -        -
+request                client   tunnel   -
+dial                   client   tunnel   1 attempt
+upstream connection    origin   -        -
+response               origin   -        -
+tunnel, client's side  client   tunnel   -
+tunnel, origin's side  origin   -        -
+";
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn reverse_http_forwards_with_a_field_added() {
+    let origin = Server::start(env!("CARGO_BIN_EXE_http-hello"));
+    let reverse = Server::start_with(env!("CARGO_BIN_EXE_reverse-http"), &["127.0.0.1:0", &origin.addr]);
+    let answer = reverse.talk("GET /ana HTTP/1.1\r\nHost: a\r\nConnection: close, x-own\r\nX-Own: 1\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("\r\nx-served-by: chaski\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello, ana, from 127.0.0.1\n"), "{answer}");
+}
+
+/// What the upstream gets: the fields of one hop are gone, the new ones are there, and a body is passed on.
+#[test]
+fn reverse_http_sends_a_message_of_its_own() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = upstream.local_addr().unwrap().to_string();
+    let reverse = Server::start_with(env!("CARGO_BIN_EXE_reverse-http"), &["127.0.0.1:0", &addr]);
+    let client = reverse.send(
+        "POST /up HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\
+         Connection: close, te, x-own\r\nX-Own: 1\r\nX-Kept: 2\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    );
+    let (mut stream, _) = upstream.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut got = Vec::new();
+    while !got.ends_with(b"0\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        got.push(byte[0]);
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    let (head, body) = std::str::from_utf8(&got).unwrap().split_once("\r\n\r\n").unwrap();
+    let mut lines: Vec<&str> = head.split("\r\n").collect();
+    assert_eq!(lines.remove(0), "POST /up HTTP/1.1");
+    lines.sort_unstable();
+    let host = format!("host: {addr}");
+    let expected = ["transfer-encoding: chunked", "x-forwarded-for: 127.0.0.1", "x-forwarded-host: shop", "x-kept: 2"];
+    assert_eq!(lines, [&[host.as_str()], &expected[..]].concat());
+    assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
+    let answer = read_to_end(client);
+    assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
+    assert!(answer.contains("\r\nx-served-by: chaski\r\n"), "{answer}");
+}
+
+/// An upstream that is not there is the gateway's 502, without a word on where it is.
+#[test]
+fn reverse_http_answers_for_an_upstream_that_is_gone() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let reverse = Server::start_with(env!("CARGO_BIN_EXE_reverse-http"), &["127.0.0.1:0", &gone]);
+    let answer = reverse.talk("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    assert!(!answer.contains(&gone), "{answer}");
 }
 
 #[test]
