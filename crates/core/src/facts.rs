@@ -12,7 +12,7 @@ pub struct SocketAddrs {
 }
 
 /// The socket options that are in force, as far as they were set or asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EffectiveSocketOptions {
     /// `TCP_NODELAY`: small writes leave at once.
@@ -25,6 +25,12 @@ pub struct EffectiveSocketOptions {
     pub recv_buffer: Option<usize>,
     /// `SO_SNDBUF` in bytes, as the kernel reports it.
     pub send_buffer: Option<usize>,
+    /// `IP_TOS` or `IPV6_TCLASS`, whichever the socket's family has, as the kernel reports it.
+    pub traffic_class: Option<u8>,
+    /// `SO_MARK`: the mark of the packets, for the routing and filtering of this machine.
+    pub mark: Option<u32>,
+    /// `SO_BINDTODEVICE`: the name of the only interface that packets leave and arrive by.
+    pub device: Option<Arc<str>>,
 }
 
 /// The version of HTTP that a connection speaks. HTTP engines add it to the connection.

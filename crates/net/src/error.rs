@@ -1,6 +1,6 @@
 //! What goes wrong where connections come from. How a dial fails is told by [`chaski_core::ConnectError`].
 
-use std::io;
+use std::{fmt, io};
 
 use chaski_core::Domain;
 
@@ -15,6 +15,27 @@ pub struct BindError {
     pub addr: String,
     /// Why not.
     pub source: io::Error,
+}
+
+/// A socket option was refused: by the kernel, or because this system has no such option. It stands in the [`io::Error`] of
+/// whoever set it, with the kind of its source, and prints as `SO_MARK 7`.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} {value}")]
+#[non_exhaustive]
+pub struct SocketOptionError {
+    /// The option's name in the system's headers.
+    pub option: &'static str,
+    /// What it was to be set to.
+    pub value: String,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl SocketOptionError {
+    /// Names the option and the value in what came of setting it.
+    pub(crate) fn told<T>(option: &'static str, value: impl fmt::Display, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|source| io::Error::new(source.kind(), Self { option, value: value.to_string(), source }))
+    }
 }
 
 /// A name could not be resolved.

@@ -89,7 +89,7 @@ mod resolver;
 mod tcp;
 
 pub use dialer::{DialAttempt, DialOutcome, DialReport, Dialer, IpFamily, LocalAddr};
-pub use error::{BindError, ResolveError};
+pub use error::{BindError, ResolveError, SocketOptionError};
 pub use options::SocketOptions;
 pub use relay::{Relay, RelayConfig, RelayCounters, RelayOutcome, RelayReport, RelaySide, RelayStep};
 pub use resolver::{Addrs, Lookup, SystemResolver};

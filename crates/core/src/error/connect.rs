@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, net::SocketAddr};
 
-use crate::{BoxError, Extensions};
+use crate::{BoxError, Extensions, display_chain};
 
 /// Why a [`Connect`](crate::Connect) did not become a connection: the stage, every address tried, and whether another
 /// route may be tried.
@@ -157,7 +157,7 @@ impl fmt::Display for ConnectError {
         }
         for (n, attempt) in self.inner.attempts.iter().enumerate() {
             let lead = if n == 0 { " (" } else { "; " };
-            write!(f, "{lead}{}: {}", attempt.addr, attempt.error)?;
+            write!(f, "{lead}{}: {}", attempt.addr, display_chain(&*attempt.error))?;
         }
         if !self.inner.attempts.is_empty() {
             f.write_str(")")?;

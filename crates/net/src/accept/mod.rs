@@ -68,7 +68,10 @@ where
         backoff.reset();
         match source.ready(io, &peer, shutdown.signal()) {
             Ok(conn) => spawn(Arc::clone(&service), conn, peer, permit, shutdown),
-            Err(error) => tracing::debug!(%error, %peer, "closed a connection whose socket cannot be set up"),
+            Err(error) => {
+                let error = display_chain(&error);
+                tracing::debug!(%error, %peer, "closed a connection whose socket cannot be set up");
+            }
         }
     }
 }

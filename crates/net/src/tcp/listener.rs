@@ -222,7 +222,7 @@ impl fmt::Debug for TcpListener {
 
 fn listen(addr: SocketAddr, options: &SocketOptions) -> io::Result<tokio::net::TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    options.apply_to_listener(&socket)?;
+    options.apply_to_listener(&socket, addr)?;
     socket.bind(addr)?;
     socket.listen(options.backlog)
 }

@@ -4,8 +4,10 @@ use std::{
     time::Duration,
 };
 
-use chaski_core::{Connect, ConnectStage, EffectiveSocketOptions, HostPort, Route, Service, SocketAddrs, service_fn};
-use chaski_net::{Addrs, DialReport, Dialer, LocalAddr, Lookup, SocketOptions, TcpListener};
+use chaski_core::{
+    Connect, ConnectStage, EffectiveSocketOptions, HostPort, Route, Service, SocketAddrs, find_cause, service_fn,
+};
+use chaski_net::{Addrs, DialReport, Dialer, LocalAddr, Lookup, SocketOptionError, SocketOptions, TcpListener};
 use socket2::SockRef;
 
 /// NET-01: on both ends of a dialed connection, as the kernel tells.
@@ -83,4 +85,30 @@ async fn the_local_address_is_bound() {
     assert_eq!(conn.io.local_addr().unwrap().ip(), from);
     let accepted: SocketAddr = listener.accept().await.unwrap().io.peer_addr().unwrap();
     assert_eq!(accepted.ip(), from);
+}
+
+/// Before the handshake: the SYN has them already.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn class_and_interface_are_set_on_dialed_sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = SocketOptions::default().with_traffic_class(0xb8).with_device("lo");
+    let dialer = Dialer::new().with_options(options);
+    let conn = dialer.serve(Connect::new(listener.local_addr().unwrap())).await.unwrap();
+    let socket = SockRef::from(&conn.io);
+    assert_eq!((socket.tos_v4().unwrap(), socket.device().unwrap().as_deref()), (0xb8, Some(&b"lo"[..])));
+    let effective = conn.ext.get::<EffectiveSocketOptions>().unwrap();
+    assert_eq!((effective.traffic_class, effective.device.as_deref()), (Some(0xb8), Some("lo")));
+}
+
+/// Every attempt says which option, which value, and why.
+#[tokio::test]
+async fn an_option_that_is_refused_fails_the_dial_and_is_named() {
+    let dialer = Dialer::new().with_options(SocketOptions::default().with_device("nowhere9"));
+    let error = dialer.serve(Connect::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))).await.unwrap_err();
+    assert_eq!(error.stage(), ConnectStage::Dial);
+    let text = error.to_string();
+    assert!(text.starts_with("cannot connect: 127.0.0.1:9 (127.0.0.1:9: SO_BINDTODEVICE nowhere9: "), "{text}");
+    let refused = find_cause::<SocketOptionError>(&error).unwrap();
+    assert_eq!((refused.option, refused.value.as_str()), ("SO_BINDTODEVICE", "nowhere9"));
 }

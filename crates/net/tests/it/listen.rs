@@ -1,6 +1,8 @@
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
-use chaski_core::{Conn, EffectiveSocketOptions, Shutdown, ShutdownSignal, SocketAddrs, service_fn, service_fn_with};
+use chaski_core::{
+    Conn, EffectiveSocketOptions, Shutdown, ShutdownSignal, SocketAddrs, display_chain, service_fn, service_fn_with,
+};
 use chaski_net::{SocketOptions, TcpListener, adopt};
 use socket2::SockRef;
 use tokio::{
@@ -106,6 +108,37 @@ async fn ipv4_peers_of_a_socket_for_both_families_are_ipv4() {
     let conn = listener.accept().await.unwrap();
     let ends = conn.ext.get::<SocketAddrs>().unwrap();
     assert_eq!((ends.local, ends.peer), (client.peer_addr().unwrap(), client.local_addr().unwrap()));
+}
+
+/// `[::]` takes IPv4 too, or leaves that port to another listener, as it was asked and not as the system likes it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_takes_both_families_or_one() {
+    let options = SocketOptions::default().with_traffic_class(0x48);
+    let Ok(both) = TcpListener::bind_with("[::]:0", options.clone()).await else {
+        println!("skipped: a_listener_takes_both_families_or_one needs IPv6");
+        return;
+    };
+    let port = both.local_addr().unwrap().port();
+    let _client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let conn = both.accept().await.unwrap();
+    assert!(conn.ext.get::<SocketAddrs>().unwrap().peer.is_ipv4());
+    // Its packets are those of IPv4, whatever its socket is.
+    assert_eq!(SockRef::from(&conn.io).tos_v4().unwrap(), 0x48);
+    assert_eq!(conn.ext.get::<EffectiveSocketOptions>().unwrap().traffic_class, Some(0x48));
+
+    let one = TcpListener::bind_with("[::]:0", options.with_dual_stack(false)).await.unwrap();
+    let port = one.local_addr().unwrap().port();
+    assert!(TcpStream::connect(("::1", port)).await.is_ok());
+    assert!(TcpListener::bind(("0.0.0.0", port)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_option_that_is_refused_is_named() {
+    let options = SocketOptions::default().with_device("nowhere9");
+    let error = TcpListener::bind_with("127.0.0.1:0", options).await.unwrap_err();
+    let text = display_chain(&error).to_string();
+    assert!(text.starts_with("cannot listen on 127.0.0.1:0: SO_BINDTODEVICE nowhere9: "), "{text}");
 }
 
 #[cfg(target_os = "linux")]
