@@ -23,7 +23,7 @@ async fn main() -> Result<(), chaski::BoxError> {
     println!("listening on {own}");
 
     // Public addresses, and what runs on this machine; never the proxy itself.
-    let rules = Rules::public_only().with_allow("127.0.0.0/8".parse()?).with_own_addresses([own]);
+    let rules = Rules::public_only().with_rule("allow 127.0.0.0/8".parse()?).with_own_addresses([own]);
     let proxy = forward_proxy(ForwardProxyConfig::default().with_rules(rules));
     println!("{}", listener.describe(&proxy));
 

@@ -2,8 +2,10 @@
 
 use std::{ffi::OsStr, net::SocketAddr, time::Duration};
 
-use chaski_proxy::{AllowRule, Credentials};
+use chaski_proxy::Credentials;
 use clap::{Arg, Command as Clap, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind};
+
+use crate::rules::RuleArgs;
 
 /// Moves and transforms network traffic.
 #[derive(Debug, Parser)]
@@ -24,6 +26,7 @@ Examples:
   curl -x http://127.0.0.1:3128 http://example.com/
   CHASKI_PROXY_USER=ana:secret chaski proxy --bind 0.0.0.0:3128
   chaski proxy --allow 10.0.0.0/8:443 --allow '*.corp.example'
+  chaski proxy --deny '*.ads.example' --allow public:443 --deny '*'
   chaski serve echo                              answers every request with what it saw, as JSON
 
 Exit codes:
@@ -72,10 +75,8 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true, value_parser = Secret)]
     pub(crate) user: Option<Credentials>,
 
-    /// Allows what is refused by default: private, loopback, link-local and other addresses that are not public. A CIDR
-    /// or address (`10.0.0.0/8`, `[::1]`), a name or a pattern (`host.example`, `*.example`), each with or without `:PORT`.
-    #[arg(long, value_name = "RULE")]
-    pub(crate) allow: Vec<AllowRule>,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 
     /// How long a dial may take, resolving included.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = limit)]

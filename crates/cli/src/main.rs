@@ -6,6 +6,7 @@
 mod args;
 mod echo;
 mod proxy;
+mod rules;
 mod run;
 
 use std::process::ExitCode;

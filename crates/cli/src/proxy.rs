@@ -36,7 +36,7 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
     let listener = run::bind(args.bind, &args.listen).await?;
     let own = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
-    let rules = args.allow.into_iter().collect::<Rules>().with_own_addresses([own]);
+    let rules = args.rules.0.into_iter().collect::<Rules>().with_own_addresses([own]);
     let metrics = Metrics::new();
     let mut config = ForwardProxyConfig::default()
         .with_rules(rules)

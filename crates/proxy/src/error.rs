@@ -4,20 +4,20 @@ use ipnet::IpNet;
 /// How many bytes of a refused text an error quotes.
 const EXCERPT: usize = 64;
 
-/// Why a text is not an [`AllowRule`](crate::AllowRule), and at which byte it went wrong.
+/// Why a text is not a [`Rule`](crate::Rule) or [`TargetPattern`](crate::TargetPattern), and at which byte it went wrong.
 ///
 /// `Display` names the fault, its place and the rule; unprintable characters are escaped, and a rule of more than 64
 /// bytes is cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {position} of the rule \"{rule}\"")]
-pub struct AllowRuleError {
-    kind: AllowRuleErrorKind,
+pub struct RuleError {
+    kind: RuleErrorKind,
     position: usize,
     rule: Box<str>,
 }
 
-impl AllowRuleError {
-    pub(crate) fn new(kind: AllowRuleErrorKind, position: usize, rule: &str) -> Self {
+impl RuleError {
+    pub(crate) fn new(kind: RuleErrorKind, position: usize, rule: &str) -> Self {
         let cut = rule.floor_char_boundary(EXCERPT);
         let rest = if cut < rule.len() { "..." } else { "" };
         Self { kind, position, rule: format!("{}{rest}", rule[..cut].escape_debug()).into() }
@@ -25,7 +25,7 @@ impl AllowRuleError {
 
     /// What was wrong.
     #[must_use]
-    pub fn kind(&self) -> AllowRuleErrorKind {
+    pub fn kind(&self) -> RuleErrorKind {
         self.kind
     }
 
@@ -39,12 +39,15 @@ impl AllowRuleError {
 /// What is wrong with a text that is not a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AllowRuleErrorKind {
+pub enum RuleErrorKind {
     /// The host or address cannot be read.
     #[error("{0}")]
     Address(AddressParseErrorKind),
-    /// There is nothing.
-    #[error("empty rule")]
+    /// The rule does not begin with what it does.
+    #[error("neither 'allow' nor 'deny', with a space behind it,")]
+    Action,
+    /// There is no pattern.
+    #[error("empty pattern")]
     Empty,
     /// What stands before the slash is no IP address.
     #[error("name in front of a prefix length, where only an IP address can be,")]
@@ -64,6 +67,9 @@ pub enum AllowRuleErrorKind {
     /// The port is not a number of 1 to 65535.
     #[error("port that is not a number of 1 to 65535")]
     Port,
+    /// The first port of a range is above the last.
+    #[error("range of ports whose first is above its last")]
+    PortRange,
     /// A `[` without its `]`.
     #[error("unclosed bracket")]
     UnclosedBracket,
@@ -79,8 +85,8 @@ pub enum AllowRuleErrorKind {
     /// A zone, which would make the rule depend on the names of interfaces.
     #[error("zone, which rules do not have,")]
     Zone,
-    /// A `*` that is not the whole first label.
-    #[error("'*' that is not the first label of a name, as in *.example.com,")]
+    /// A `*` that is neither the whole host nor the first label of a name.
+    #[error("'*' that is neither alone nor the first label of a name, as in *.example.com,")]
     Wildcard,
 }
 

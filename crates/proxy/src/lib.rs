@@ -8,8 +8,8 @@
 //! - [`ForwardProxy`]: a service over requests. One with an absolute `http` URI goes on through an HTTP client; CONNECT
 //!   becomes a [`Tunnel`]. Client, dialer and relay are services that the proxy is given: it opens no connection itself.
 //! - [`ProxyAuthLayer`]: lets through who has [`Credentials`]; others get 407. It stands outside of the proxy.
-//! - [`Rules`]: the address policy, asked by the dialers just before they connect. Public addresses are allowed, and
-//!   what an [`AllowRule`] adds.
+//! - [`Rules`]: the address policy, asked by the dialers just before they connect: a list of [`Rule`]s, of which the first
+//!   that matches decides. What none matches is allowed if it is public.
 //! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back.
 //!
 //! # Example
@@ -32,7 +32,7 @@
 //!     Ok::<_, Infallible>(Response::new(Body::full(host.as_bytes().to_vec())))
 //! });
 //! // A dialer that asks the rules, as every dialer does, and finds a server that says `hello`.
-//! let rules = Arc::new(Rules::public_only().with_allow("10.0.0.0/8:22".parse()?));
+//! let rules = Arc::new(Rules::public_only().with_rule("allow 10.0.0.0/8:22".parse()?));
 //! let dialer = service_fn_with(rules, async |rules: Arc<Rules>, connect: Connect| {
 //!     let addr = connect.target.to_string().parse().map_err(|_| ConnectError::new(ConnectStage::Resolve))?;
 //!     let refused = |reason| ConnectError::new(ConnectStage::Policy).with_source(reason);
@@ -135,7 +135,7 @@ mod upload;
 
 pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer};
 pub use connect::Tunnel;
-pub use error::{AllowRuleError, AllowRuleErrorKind, CredentialsError, PseudonymError};
+pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;
 pub use hop::Pseudonym;
-pub use rules::{AllowRule, Rules};
+pub use rules::{Rule, Rules, TargetPattern};

@@ -16,7 +16,7 @@
 //!
 //! # async fn example() -> Result<(), chaski_core::BoxError> {
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
-//! let rules = Rules::public_only().with_allow("10.0.0.0/8:443".parse()?).with_own_addresses([listener.local_addr()?]);
+//! let rules = Rules::public_only().with_rule("allow 10.0.0.0/8:443".parse()?).with_own_addresses([listener.local_addr()?]);
 //! let proxy = forward_proxy(ForwardProxyConfig::default().with_rules(rules));
 //! assert!(listener.describe(&proxy).to_string().contains("ForwardProxy"));
 //!

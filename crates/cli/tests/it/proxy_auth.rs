@@ -1,6 +1,8 @@
 //! Who may use the proxy, and where it may go.
 
-use crate::support::{Chaski, Nginx, curl, needs, text};
+use std::io::Write;
+
+use crate::support::{Chaski, Nginx, curl, needs, origin, read_head, text};
 
 #[test]
 fn without_the_right_password_there_is_407_and_a_challenge() {
@@ -59,4 +61,38 @@ fn private_targets_are_refused_by_default() {
     let proxy = Chaski::start(&["proxy", "--bind", "127.0.0.1:0", "--allow", &rule]);
     assert_eq!(text(curl(&proxy, &[&nginx.url("/a")])), "content");
     assert!(!curl(&proxy, &["-k", &format!("https://127.0.0.1:{}/a", ports.1)]).status.success());
+}
+
+/// The first rule that matches decides, and the answer names it; a name that is denied is refused though it does not resolve.
+#[test]
+fn the_first_rule_decides_and_is_named() {
+    needs!("the_first_rule_decides_and_is_named", "curl");
+    let proxy = Chaski::start(&[
+        "proxy",
+        "--bind",
+        "127.0.0.1:0",
+        "--deny",
+        "*.ads.invalid",
+        "--deny",
+        "127.0.0.1:1-1000",
+        "--allow",
+        "loopback",
+        "--deny",
+        "*:9",
+    ]);
+    let (origin, served) = origin(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    });
+    let answer = |url: &str| text(curl(&proxy, &["-w", "%{http_code}", url]));
+    assert_eq!(answer(&format!("http://127.0.0.1:{}/", origin.port())), "ok200");
+    served.join().unwrap();
+    for (url, reason) in [
+        ("http://x.ads.invalid/", "x.ads.invalid:80: denied by the rule \"deny *.ads.invalid\""),
+        ("http://127.0.0.1:22/", "127.0.0.1:22: denied by the rule \"deny 127.0.0.1:1-1000\""),
+        ("http://192.0.2.7:9/", "192.0.2.7:9: denied by the rule \"deny *:9\""),
+        ("http://10.1.2.3/", "10.1.2.3:80: no rule allows 10.1.2.3:80, whose address is private"),
+    ] {
+        assert_eq!(answer(url), format!("refused to connect to {reason}\n403"), "{url}");
+    }
 }

@@ -15,6 +15,7 @@ fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
     for (args, named) in [
         (&["proxy", "--bind", "nowhere"][..], "nowhere"),
         (&["proxy", "--allow", "10.0.0.0/33"], "10.0.0.0/33"),
+        (&["proxy", "--deny", "*:90-80"], "range of ports"),
         (&["proxy", "--user", "nobody"], "--user"),
         (&["proxy", "--connect-timeout", "soon"], "soon"),
         (&["proxy", "--connect-timeout", "0s", "--explain"], "--connect-timeout"),
@@ -101,10 +102,25 @@ fn explain_prints_the_stack_and_no_secret() {
     let (code, stdout, stderr) =
         chaski(&["proxy", "--bind", "127.0.0.1:0", "--user", "ana:hunter2", "--allow", "10.0.0.0/8", "--explain"]);
     assert_eq!(code, Some(0), "{stderr}");
-    for part in
-        ["TcpListener", "Http1Server", "ForwardProxy", "Dialer", "policy: Rules allow=public,10.0.0.0/8", "relay"]
-    {
+    for part in [
+        "TcpListener",
+        "Http1Server",
+        "ForwardProxy",
+        "Dialer",
+        "policy: Rules first_match=[allow 10.0.0.0/8, allow public, deny *]",
+        "relay",
+    ] {
         assert!(stdout.contains(part), "{part} is missing:\n{stdout}");
     }
     assert!(!stdout.contains("hunter2"), "{stdout}");
+}
+
+/// As they stand, whichever option each of them is.
+#[test]
+fn rules_keep_the_order_of_the_command_line() {
+    let rules = ["--deny", "*:25", "--allow=10.0.0.0/8", "--allow", "*:443", "--deny=*"];
+    let (code, stdout, stderr) = chaski(&[&["proxy", "--bind", "127.0.0.1:0", "--explain"], &rules[..]].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    let list = "first_match=[deny *:25, allow 10.0.0.0/8, allow *:443, deny *, allow public, deny *]";
+    assert!(stdout.contains(list), "{stdout}");
 }

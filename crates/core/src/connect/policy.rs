@@ -22,6 +22,17 @@ pub trait AddressPolicy: Send + Sync + 'static {
     /// [`Refused`], with a reason that may be shown to the user who asked.
     fn check(&self, candidate: &Candidate<'_>) -> Result<(), Refused>;
 
+    /// Refuses a name whatever it resolves to, before it is resolved: what may not be dialed is not asked for in the DNS
+    /// either. `Ok` is no leave: [`check`](Self::check) is still asked for each address. The default refuses none.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`check`](Self::check).
+    fn check_name(&self, domain: &Domain, port: u16) -> Result<(), Refused> {
+        let _ = (domain, port);
+        Ok(())
+    }
+
     /// What a reader of a stack's tree is told of the policy: its name, unless it says more.
     fn describe(&self) -> Description {
         Description::of::<Self>()
@@ -31,6 +42,10 @@ pub trait AddressPolicy: Send + Sync + 'static {
 impl<P: AddressPolicy + ?Sized> AddressPolicy for Arc<P> {
     fn check(&self, candidate: &Candidate<'_>) -> Result<(), Refused> {
         (**self).check(candidate)
+    }
+
+    fn check_name(&self, domain: &Domain, port: u16) -> Result<(), Refused> {
+        (**self).check_name(domain, port)
     }
 
     fn describe(&self) -> Description {

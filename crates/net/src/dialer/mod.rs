@@ -66,8 +66,8 @@ use crate::{Addrs, DialAddr, Lookup, ResolveError, SocketOptions, SystemResolver
 ///
 /// # Policy
 ///
-/// The [`AddressPolicy`] is asked just before every connect, for literals and for every resolved address. A refused
-/// address counts as a failed attempt. **The default allows everything**: a proxy that dials what its clients name needs
+/// The [`AddressPolicy`] is asked before a name is resolved, and just before every connect, for literals and for every
+/// resolved address. A refused address counts as a failed attempt. **The default allows everything**: a proxy that dials what its clients name needs
 /// [`with_policy`](Self::with_policy).
 ///
 /// # Order
@@ -286,6 +286,9 @@ where
             _ => return Err(config(format!("this connector dials hosts and addresses, not {target}"))),
         };
 
+        self.policy
+            .check_name(domain, port)
+            .map_err(|refused| failed(ConnectStage::Policy, target).with_source(refused))?;
         let asked = Instant::now();
         let lookup = Lookup::new(domain.clone()).with_family(family);
         let answer = before(deadline, self.resolver.serve(lookup)).await;

@@ -363,6 +363,37 @@ async fn the_policy_is_asked_before_every_connect() {
     assert_eq!(seen, expected, "and not for the one that was never tried");
 }
 
+/// Refuses one name.
+struct NotThisName;
+
+impl AddressPolicy for NotThisName {
+    fn check(&self, _: &Candidate<'_>) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn check_name(&self, domain: &Domain, port: u16) -> Result<(), Refused> {
+        match (domain.as_str(), port) {
+            ("ads.test", 443) => Err(Refused::new("not this name")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_the_policy_refuses_is_not_resolved() {
+    let network = Network::new(&[("1.1.1.1", Yes(0))]);
+    let dialer = dialer(resolver("1.1.1.1", 0), &network).with_policy(Arc::new(NotThisName));
+    let refused = to("ads.test:443");
+    let scope = refused.ext.clone();
+    let error = dialer.serve(refused).await.unwrap_err();
+    assert_eq!(error.stage(), ConnectStage::Policy);
+    assert!(error.attempts().is_empty() && chaski_core::find_cause::<Refused>(&error).is_some());
+    assert_eq!(scope.get::<DialReport>().unwrap().resolving, None);
+    assert!(network.asked().is_empty());
+    let other_port = dialer.serve(to("ads.test:80")).await.unwrap();
+    assert_eq!(other_port.io, addr("1.1.1.1"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_the_policy_refuses_all_nothing_is_sent() {
     let network = Network::new(&[]);

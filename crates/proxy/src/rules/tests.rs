@@ -1,10 +1,10 @@
 use chaski_core::{AddressParseErrorKind, AddressPart, Domain};
 
 use super::*;
-use crate::{AllowRuleErrorKind as Kind, error::AllowRuleErrorKind};
+use crate::RuleErrorKind as Kind;
 
-fn rules(allow: &[&str]) -> Rules {
-    allow.iter().map(|rule| rule.parse::<AllowRule>().unwrap()).collect()
+fn rules(list: &[&str]) -> Rules {
+    list.iter().map(|rule| rule.parse::<Rule>().unwrap()).collect()
 }
 
 /// Whether `rules` let `asked` be dialed: an address, or `name=address`.
@@ -77,7 +77,10 @@ fn address_rules_allow_what_they_match() {
         ("10.0.0.0/8", "[::ffff:10.0.0.1]:1", true),
         ("::ffff:10.0.0.0/104", "10.0.0.1:1", true),
         ("::ffff:127.0.0.1", "127.0.0.1:1", true),
-        ("127.0.0.0/8", "0.0.0.0:80", false),
+        // What the unspecified address reaches.
+        ("127.0.0.0/8", "0.0.0.0:80", true),
+        ("::1", "[::]:80", true),
+        ("127.0.0.2", "0.0.0.0:80", false),
         ("127.0.0.0/8", "[::1]:80", false),
         ("::1", "[::1]:80", true),
         ("[::1]", "[::1]:80", true),
@@ -90,9 +93,29 @@ fn address_rules_allow_what_they_match() {
         ("::/0", "[::1]:80", true),
         ("10.0.0.1", "[64:ff9b::a00:1]:80", true),
         ("64:ff9b::/96", "[64:ff9b::a00:1]:80", true),
+        ("*", "169.254.169.254:80", true),
+        ("*:22-80", "10.0.0.1:22", true),
+        ("*:22-80", "10.0.0.1:80", true),
+        ("*:22-80", "10.0.0.1:81", false),
+        ("*:22-80", "10.0.0.1:21", false),
+        ("loopback", "127.0.0.2:80", true),
+        ("loopback", "[::1]:80", true),
+        ("loopback", "0.0.0.0:80", true),
+        ("loopback", "10.0.0.1:80", false),
+        ("Private:443", "192.168.0.1:443", true),
+        ("private:443", "192.168.0.1:80", false),
+        ("private", "[fd12::1]:80", true),
+        ("private", "[64:ff9b::a00:1]:80", true),
+        ("private", "100.64.0.1:80", false),
+        ("private", "127.0.0.1:80", false),
+        ("private", "private=127.0.0.1:80", false),
+        ("private.", "private=127.0.0.1:80", true),
+        ("link-local", "169.254.169.254:80", true),
+        ("link-local", "[fe80::1]:80", true),
+        ("public", "10.0.0.1:80", false),
     ];
-    for (rule, asked, expected) in cases {
-        assert_eq!(allows(&rules(&[rule]), asked), expected, "{rule} {asked}");
+    for (pattern, asked, expected) in cases {
+        assert_eq!(allows(&rules(&[&format!("allow {pattern}")]), asked), expected, "{pattern} {asked}");
     }
 }
 
@@ -116,17 +139,110 @@ fn name_rules_allow_whatever_the_name_resolves_to() {
         ("*.corp.example:22", "a.corp.example=10.0.0.1:22", true),
         ("*.corp.example:22", "a.corp.example=10.0.0.1:23", false),
     ];
-    for (rule, asked, expected) in cases {
-        assert_eq!(allows(&rules(&[rule]), asked), expected, "{rule} {asked}");
+    for (pattern, asked, expected) in cases {
+        assert_eq!(allows(&rules(&[&format!("allow {pattern}")]), asked), expected, "{pattern} {asked}");
     }
 }
 
 #[test]
-fn one_of_many_rules_is_enough() {
-    let rules = rules(&["10.0.0.0/8", "localhost"]);
-    assert!(allows(&rules, "10.0.0.1:80"));
-    assert!(allows(&rules, "localhost=127.0.0.1:80"));
-    assert!(!allows(&rules, "192.168.0.1:80"));
+fn the_first_rule_that_matches_decides() {
+    let cases: &[(&[&str], &str, bool)] = &[
+        (&["allow 10.0.0.0/8", "allow localhost"], "10.0.0.1:80", true),
+        (&["allow 10.0.0.0/8", "allow localhost"], "localhost=127.0.0.1:80", true),
+        (&["allow 10.0.0.0/8", "allow localhost"], "192.168.0.1:80", false),
+        (&["deny 10.0.0.7", "allow 10.0.0.0/8"], "10.0.0.7:80", false),
+        (&["deny 10.0.0.7", "allow 10.0.0.0/8"], "10.0.0.8:80", true),
+        (&["allow 10.0.0.0/8", "deny 10.0.0.7"], "10.0.0.7:80", true),
+        // A network that is denied is denied whatever name leads to it, unless the name was allowed before.
+        (&["deny 10.0.0.0/8", "allow *"], "db.example=10.0.0.1:80", false),
+        (&["allow db.example", "deny 10.0.0.0/8"], "db.example=10.0.0.1:80", true),
+        (&["allow db.example", "deny 10.0.0.0/8"], "10.0.0.1:80", false),
+        // Only certain ports.
+        (&["allow public:443", "deny *"], "1.1.1.1:443", true),
+        (&["allow public:443", "deny *"], "1.1.1.1:80", false),
+        (&["allow public:443", "deny *"], "10.0.0.1:443", false),
+        // Only certain names.
+        (&["allow *.example", "deny *"], "a.example=1.1.1.1:80", true),
+        (&["allow *.example", "deny *"], "a.test=1.1.1.1:80", false),
+        (&["deny *.ads.example"], "x.ads.example=1.1.1.1:80", false),
+        (&["deny *.ads.example"], "ads.example=1.1.1.1:80", true),
+    ];
+    for (list, asked, expected) in cases {
+        assert_eq!(allows(&rules(list), asked), *expected, "{list:?} {asked}");
+    }
+}
+
+/// Every form of an address that reaches what is denied.
+#[test]
+fn no_other_form_of_an_address_passes_a_rule_that_denies_it() {
+    for (denied, asked) in [
+        ("127.0.0.1", "127.0.0.1:80"),
+        ("127.0.0.1", "0.0.0.0:80"),
+        ("127.0.0.1", "[::ffff:127.0.0.1]:80"),
+        ("127.0.0.1", "[::ffff:0.0.0.0]:80"),
+        ("127.0.0.1", "[64:ff9b::7f00:1]:80"),
+        ("127.0.0.1", "[2002:7f00:1::]:80"),
+        ("127.0.0.1", "[::127.0.0.1]:80"),
+        ("::1", "[::]:80"),
+        ("loopback", "0.0.0.0:80"),
+        ("loopback", "[::]:80"),
+        ("loopback", "[64:ff9b::]:80"),
+        ("loopback", "[2002:7f00:1::]:80"),
+        ("link-local", "[64:ff9b::a9fe:a9fe]:80"),
+        ("169.254.169.254", "[::ffff:169.254.169.254]:80"),
+        ("private", "[::ffff:10.0.0.1]:80"),
+        ("10.0.0.0/8", "[64:ff9b::a00:1]:80"),
+        ("64:ff9b::/96", "[64:ff9b::808:808]:80"),
+        ("db.example", "DB.Example.=10.0.0.1:80"),
+        ("*.db.example", "A.DB.Example.=10.0.0.1:80"),
+    ] {
+        let rules = rules(&[&format!("deny {denied}"), "allow *"]);
+        assert!(!allows(&rules, asked), "{denied} {asked}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_rule_and_no_address_behind_a_name() {
+    let rules = rules(&["deny *:22", "deny 10.9.8.7", "deny db.example", "deny link-local", "allow *"]);
+    for (asked, reason) in [
+        ("db.example=1.1.1.1:22", "denied by the rule \"deny *:22\""),
+        ("10.9.8.7:80", "denied by the rule \"deny 10.9.8.7\""),
+        ("a.example=10.9.8.7:80", "denied by rule 2, which is about addresses"),
+        ("db.example.=1.1.1.1:80", "denied by the rule \"deny db.example\""),
+        ("a.example=169.254.169.254:80", "denied by the rule \"deny link-local\""),
+    ] {
+        assert_eq!(check(&rules, asked), Err(Refused::new(reason)), "{asked}");
+    }
+}
+
+#[test]
+fn a_name_is_denied_before_it_is_resolved_where_no_address_can_save_it() {
+    let cases: &[(&[&str], &str, bool)] = &[
+        (&[], "a.example:80", true),
+        (&["deny *.ads.example"], "x.ads.example:80", false),
+        (&["deny *.ads.example"], "X.Ads.Example.:80", false),
+        (&["deny *.ads.example"], "ads.example:80", true),
+        (&["deny *:22"], "a.example:22", false),
+        (&["deny *:22"], "a.example:80", true),
+        (&["allow a.example", "deny *"], "a.example:80", true),
+        (&["allow a.example", "deny *"], "b.example:80", false),
+        (&["allow a.example:443", "deny *"], "a.example:80", false),
+        // It depends on the address.
+        (&["deny 10.0.0.0/8"], "a.example:80", true),
+        (&["deny private"], "a.example:80", true),
+        (&["allow 10.0.0.0/8", "deny *"], "a.example:80", true),
+        (&["allow 10.0.0.0/8:443", "deny *"], "a.example:80", false),
+        // Denied by the one or by the other.
+        (&["deny 10.0.0.0/8", "deny *.example"], "a.example:80", false),
+        (&["deny 0.0.0.0/0", "deny ::/0"], "a.example:80", true),
+    ];
+    for (list, asked, expected) in cases {
+        let asked: HostPort = asked.parse().unwrap();
+        let result = rules(list).check_name(asked.host.as_domain().unwrap(), asked.port);
+        assert_eq!(result.is_ok(), *expected, "{list:?} {asked}");
+    }
+    let refused = rules(&["deny 10.0.0.0/8", "deny *:22"]).check_name(&"a.example".parse().unwrap(), 22);
+    assert_eq!(refused, Err(Refused::new("denied by the rule \"deny *:22\"")));
 }
 
 /// PRX-11: no rule allows a dial to the proxy itself.
@@ -148,7 +264,7 @@ fn prx_11_own_addresses_are_refused_whatever_the_rules() {
         ("93.184.216.34:80", "93.184.216.34:81", false),
     ];
     for (own, asked, refused) in cases {
-        let rules = rules(&["0.0.0.0/0", "::/0", "me.example"]).with_own_addresses([own.parse().unwrap()]);
+        let rules = rules(&["allow *", "allow me.example"]).with_own_addresses([own.parse().unwrap()]);
         let result = check(&rules, asked);
         assert_eq!(result.is_err(), refused, "{own} {asked}");
         assert!(result.err().is_none_or(|reason| reason.kind() == RefusedKind::OwnAddress));
@@ -167,17 +283,41 @@ fn rules_print_as_they_parse() {
         ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
         ("*.Example.com.:80", "*.example.com:80"),
         ("_dns.example.com", "_dns.example.com"),
+        ("*", "*"),
+        ("*:025", "*:25"),
+        ("*:8000-8999", "*:8000-8999"),
+        ("*:80-80", "*:80"),
+        ("*:1-65535", "*:1-65535"),
+        ("[::1]:1-2", "[::1]:1-2"),
+        ("Loopback:80", "loopback:80"),
+        ("link-local", "link-local"),
+        ("private.", "private."),
+        ("PRIVATE.:80", "private.:80"),
+        ("privates", "privates"),
+        ("*.private", "*.private"),
     ];
     for (text, expected) in cases {
-        let rule: AllowRule = text.parse().unwrap();
-        assert_eq!(rule.to_string(), expected, "{text}");
-        assert_eq!(expected.parse(), Ok(rule), "{text}");
+        let pattern: TargetPattern = text.parse().unwrap();
+        assert_eq!(pattern.to_string(), expected, "{text}");
+        assert_eq!(expected.parse(), Ok(pattern), "{text}");
     }
+    for (text, expected) in [("allow *", "allow *"), ("Deny  *.Example:25", "deny *.example:25")] {
+        let rule: Rule = text.parse().unwrap();
+        assert_eq!(rule.to_string(), expected);
+        assert_eq!(expected.parse(), Ok(rule));
+    }
+}
+
+/// What `--explain` shows: the whole list, with what stands at the end of every one.
+#[test]
+fn the_list_describes_itself_as_rules() {
+    let printed = rules(&["deny *:25", "allow 10.0.0.0/8"]).describe().to_string();
+    assert_eq!(printed, "Rules first_match=[deny *:25, allow 10.0.0.0/8, allow public, deny *]\n");
 }
 
 #[test]
 fn faults_are_named_and_pointed_at() {
-    let address = AllowRuleErrorKind::Address;
+    let address = Kind::Address;
     let network = |net: &str| Kind::HostBits { network: net.parse().unwrap() };
     let invalid = |c| address(AddressParseErrorKind::InvalidCharacter(c, AddressPart::Domain));
     let cases = [
@@ -204,7 +344,17 @@ fn faults_are_named_and_pointed_at() {
         ("[fd00::]/8", Kind::TextAfterBracket, 8),
         ("fe80::1%eth0", Kind::Zone, 7),
         ("[fe80::1%eth0]:80", Kind::Zone, 8),
-        ("*", Kind::Wildcard, 0),
+        ("**", Kind::Wildcard, 0),
+        ("*.", address(AddressParseErrorKind::Empty(AddressPart::Host)), 2),
+        ("*/8", invalid('*'), 0),
+        ("public/8", Kind::NameWithPrefix, 0),
+        ("*:", Kind::Port, 2),
+        ("*:90-80", Kind::PortRange, 2),
+        ("*:80-", Kind::Port, 5),
+        ("*:-80", Kind::Port, 2),
+        ("*:0-80", Kind::Port, 2),
+        ("*:1-2-3", Kind::Port, 4),
+        ("[::1]:9-8", Kind::PortRange, 6),
         ("a.*.example.com", Kind::Wildcard, 2),
         ("*.*.example.com", Kind::Wildcard, 2),
         ("*.10.0.0.1", Kind::Wildcard, 0),
@@ -214,14 +364,20 @@ fn faults_are_named_and_pointed_at() {
         ("http://example.com", Kind::Port, 5),
     ];
     for (text, kind, position) in cases {
-        let error = text.parse::<AllowRule>().unwrap_err();
+        let error = text.parse::<TargetPattern>().unwrap_err();
         assert_eq!((error.kind(), error.position()), (kind, position), "{text}");
+        let error = format!("deny {text}").parse::<Rule>().unwrap_err();
+        assert_eq!((error.kind(), error.position()), (kind, position + 5), "{text}");
+    }
+    for text in ["", "deny", "10.0.0.0/8", "refuse *", " deny *", "deny\t*", "denyall *"] {
+        let error = text.parse::<Rule>().unwrap_err();
+        assert_eq!((error.kind(), error.position()), (Kind::Action, 0), "{text}");
     }
 }
 
 #[test]
 fn errors_read_well_and_quote_safely() {
-    let text = |rule: &str| rule.parse::<AllowRule>().unwrap_err().to_string();
+    let text = |pattern: &str| pattern.parse::<TargetPattern>().unwrap_err().to_string();
     assert_eq!(
         text("10.0.0.1/8"),
         "address with bits behind its prefix, where the network would be 10.0.0.0/8, at byte 0 of the rule \"10.0.0.1/8\""

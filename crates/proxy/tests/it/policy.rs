@@ -7,13 +7,17 @@ use chaski_core::{
     Target, service_fn, service_fn_with,
     test_util::{Pipe, pipe},
 };
-use chaski_proxy::{Rules, Tunnel};
+use chaski_proxy::{Rule, Rules, Tunnel};
 
 use crate::support::{request, text, unfailing};
 
 /// Resolves every name to 10.1.2.3, and connects what the rules allow.
 async fn dial(rules: Arc<Rules>, connect: Connect) -> Result<Conn<Pipe>, ConnectError> {
     let Target::Host(target) = connect.target else { panic!("CONNECT has a host") };
+    if let Some(domain) = target.host.as_domain() {
+        let refused = |refused| ConnectError::new(ConnectStage::Policy).with_source(refused);
+        rules.check_name(domain, target.port).map_err(refused)?;
+    }
     let ip = target.host.ip().unwrap_or([10, 1, 2, 3].into());
     let addr = (ip, target.port).into();
     rules.check(&Candidate::new(target.host.as_domain(), addr)).map_err(|refused| {
@@ -41,17 +45,32 @@ async fn a_refused_target_is_answered_with_403_and_the_reason() {
 
 #[tokio::test]
 async fn a_rule_opens_what_it_names() {
-    let rules = || Rules::public_only().with_allow("db.example:22".parse().unwrap());
+    let rules = || Rules::public_only().with_rule("allow db.example:22".parse().unwrap());
     assert_eq!(tunnel(rules(), "db.example:22").await.0, 200);
     assert_eq!(tunnel(rules(), "db.example:23").await.0, 403);
     assert_eq!(tunnel(rules(), "10.1.2.3:22").await.0, 403);
+}
+
+#[tokio::test]
+async fn a_denied_target_is_told_the_rule() {
+    let rules =
+        || ["deny *:22", "deny 10.1.0.0/16", "allow *"].iter().map(|rule| rule.parse::<Rule>().unwrap()).collect();
+    for (target, reason) in [
+        ("db.example:22", "denied by the rule \"deny *:22\""),
+        ("10.1.2.3:22", "denied by the rule \"deny *:22\""),
+        ("10.1.2.3:80", "denied by the rule \"deny 10.1.0.0/16\""),
+        ("db.example:80", "denied by rule 2, which is about addresses"),
+    ] {
+        let expected = (403, format!("refused to connect to {target}: {reason}\n"));
+        assert_eq!(tunnel(rules(), target).await, expected);
+    }
 }
 
 /// PRX-11: a tunnel to the proxy's own address is refused as a loop.
 #[tokio::test]
 async fn prx_11_the_proxys_own_address_is_answered_with_508() {
     let rules = || {
-        let rules = Rules::public_only().with_allow("0.0.0.0/0".parse().unwrap());
+        let rules = Rules::public_only().with_rule("allow 0.0.0.0/0".parse().unwrap());
         rules.with_own_addresses(["127.0.0.1:3128".parse().unwrap()])
     };
     let expected = "refused to connect to 127.0.0.1:3128: that is an address of this proxy itself\n";

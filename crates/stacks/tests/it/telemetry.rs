@@ -54,7 +54,8 @@ impl Bench {
         let (log, metrics, shutdown) = (Memory::default(), Metrics::new(), Arc::new(Shutdown::new()));
         let (sink, guard) = AccessLogSink::to(log.clone()).unwrap();
         let rules = Rules::public_only();
-        let rules = targets.iter().fold(rules, |rules, target| rules.with_allow(target.to_string().parse().unwrap()));
+        let rules =
+            targets.iter().fold(rules, |rules, target| rules.with_rule(format!("allow {target}").parse().unwrap()));
         let config =
             ForwardProxyConfig::default().with_rules(rules).with_metrics(metrics.clone()).with_access_log(sink);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
