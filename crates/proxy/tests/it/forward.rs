@@ -302,7 +302,10 @@ async fn a_request_that_is_given_up_is_given_up_by_the_client() {
 #[test]
 fn the_stack_describes_itself() {
     let description = describe::<Request, Proxy>(&Bench::new().proxy);
-    assert!(description.to_string().starts_with("ForwardProxy via=me  reads InformationalSource\n"), "{description}");
+    assert!(
+        description.to_string().starts_with("ForwardProxy via=me  may read InformationalSource\n"),
+        "{description}"
+    );
     assert_describes_child(&description, "MockService");
     assert_describes_child(&description, "Tunnel");
 }
