@@ -26,9 +26,7 @@ use crate::{BoxService, Service};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer around `{S}`",
-    label = "this is not a `Layer` that can wrap the service below it",
-    note = "a service stands last in `stack((layers..), service)`; before it stand layers",
-    note = "a closure becomes a layer with `layer_fn(|inner| ..)`"
+    label = "not a `Layer`: in `stack((layers..), service)` the service stands last; `layer_fn(|inner| ..)` makes a layer of a closure"
 )]
 pub trait Layer<S> {
     /// The service that the layer makes of `S`.

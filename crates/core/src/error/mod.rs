@@ -74,14 +74,15 @@ pub fn display_chain<'a>(error: &'a (dyn Error + 'static)) -> impl std::fmt::Dis
 /// It is implemented for everything that converts into a [`BoxError`]; the trait exists so that the compiler's message
 /// speaks of services.
 #[diagnostic::on_unimplemented(
-    message = "a service under a server fails with an error that converts into `BoxError`; `{Self}` does not",
-    note = "implement `std::error::Error` (thiserror derives it) or change the error with `.map_err(..)`; `Infallible` is fine too"
+    message = "under a server a service's error converts into `BoxError`, and `{Self}` does not: implement `std::error::Error` for it, or use `.map_err(..)`"
 )]
 pub trait IntoBoxError: Send + 'static {
     /// Converts.
     fn into_box_error(self) -> BoxError;
 }
 
+// Or the message would speak of `From` and not of services.
+#[diagnostic::do_not_recommend]
 impl<E: Into<BoxError> + Send + 'static> IntoBoxError for E {
     fn into_box_error(self) -> BoxError {
         self.into()

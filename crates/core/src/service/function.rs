@@ -5,7 +5,12 @@ use crate::{Description, Service};
 /// Makes a service from a function or a closure that captures nothing asynchronous.
 ///
 /// State is given with [`service_fn_with`]: an async closure that captures is not `Fn`, so it cannot be a service.
-pub const fn service_fn<F>(function: F) -> ServiceFn<F> {
+///
+/// The bounds say what the [`Service`] asks again: here, a mistake in a closure is told at the closure, not where the
+/// service is used.
+pub const fn service_fn<I, F: Fn(I) -> Fut, Fut: Future<Output = Result<O, E>> + Send, O, E>(
+    function: F,
+) -> ServiceFn<F> {
     ServiceFn { function }
 }
 
@@ -26,7 +31,11 @@ pub const fn service_fn<F>(function: F) -> ServiceFn<F> {
 /// # Ok(()) }
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 /// ```
-pub const fn service_fn_with<State, F>(state: State, function: F) -> ServiceFnWith<State, F> {
+pub const fn service_fn_with<State, I, F, Fut, O, E>(state: State, function: F) -> ServiceFnWith<State, F>
+where
+    F: Fn(State, I) -> Fut,
+    Fut: Future<Output = Result<O, E>> + Send,
+{
     ServiceFnWith { state, function }
 }
 

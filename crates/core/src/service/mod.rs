@@ -38,10 +38,7 @@ use crate::Description;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a service for the input `{Input}`",
-    label = "this is not a `Service<{Input}>`",
-    note = "a closure becomes a service with `service_fn(async |input| ..)`, one with state with `service_fn_with(state, async |state, input| ..)`",
-    note = "a layer becomes a service with `stack(layer, inner_service)`",
-    note = "`check::<Input, _>(service)` shows which part of a stack does not fit"
+    label = "not a `Service<{Input}>`: `service_fn(async |input| ..)` makes one of a closure, `service_fn_with(state, ..)` of one with state, `stack(layers, service)` of layers"
 )]
 pub trait Service<Input>: Send + Sync + 'static {
     /// What the service gives back.

@@ -78,11 +78,9 @@ impl<S> Http1Server<S> {
     }
 }
 
-impl<S, I> Service<Conn<I>> for Http1Server<S>
+impl<S, I: Io> Service<Conn<I>> for Http1Server<S>
 where
-    I: Io,
-    S: Service<Request, Output = Response>,
-    S::Error: IntoBoxError,
+    S: Service<Request, Output = Response, Error: IntoBoxError>,
 {
     type Output = ();
     type Error = Http1ServerError;

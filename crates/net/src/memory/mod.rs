@@ -153,10 +153,7 @@ impl MemoryListener {
     /// # Cancel safety
     ///
     /// Dropping the future closes the listener; connections under way go on.
-    pub async fn serve<S>(self, service: S, shutdown: &Shutdown)
-    where
-        S: Service<Conn<DuplexStream>, Error: IntoBoxError>,
-    {
+    pub async fn serve<S: Service<Conn<DuplexStream>, Error: IntoBoxError>>(self, service: S, shutdown: &Shutdown) {
         self.describe(&service).warn_of_unmet();
         let max_connections = self.max_connections;
         accept::serve(self, service, max_connections, shutdown).await;

@@ -142,10 +142,7 @@ impl TcpListener {
     /// # Panics
     ///
     /// Outside a tokio runtime with time enabled.
-    pub async fn serve<S>(self, service: S, shutdown: &Shutdown)
-    where
-        S: Service<Conn<TcpStream>, Error: IntoBoxError>,
-    {
+    pub async fn serve<S: Service<Conn<TcpStream>, Error: IntoBoxError>>(self, service: S, shutdown: &Shutdown) {
         self.describe(&service).warn_of_unmet();
         let max_connections = self.max_connections;
         accept::serve(self, service, max_connections, shutdown).await;

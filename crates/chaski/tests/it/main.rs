@@ -1,0 +1,4 @@
+//! What a user of the facade meets.
+
+#[cfg(test)]
+mod messages;
