@@ -12,6 +12,7 @@ mod engine;
 #[cfg(feature = "tokio")]
 mod server;
 
+pub use codec::HeaderLayout;
 #[cfg(feature = "tokio")]
 pub use connector::{Http1ClientConfig, Http1Connector, Http1Error, Http1Session};
 #[cfg(feature = "tokio")]

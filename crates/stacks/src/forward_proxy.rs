@@ -19,6 +19,7 @@ pub struct ForwardProxyConfig {
     idle_timeout: Duration,
     access_log: Option<AccessLogSink>,
     metrics: Metrics,
+    header_layout: bool,
 }
 
 impl Default for ForwardProxyConfig {
@@ -30,6 +31,7 @@ impl Default for ForwardProxyConfig {
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
             access_log: None,
             metrics: Metrics::new(),
+            header_layout: false,
         }
     }
 }
@@ -84,6 +86,14 @@ impl ForwardProxyConfig {
         self.metrics = metrics;
         self
     }
+
+    /// Keeps the order and the case of the fields of what is forwarded, both ways, as far as a
+    /// [`HeaderLayout`](chaski_http_core::HeaderLayout) does. Default: `false`, names go out in lower case.
+    #[must_use]
+    pub fn with_header_layout(mut self, keep: bool) -> Self {
+        self.header_layout = keep;
+        self
+    }
 }
 
 /// An HTTP forward proxy over TCP connections: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
@@ -92,7 +102,7 @@ impl ForwardProxyConfig {
 pub fn forward_proxy(
     config: ForwardProxyConfig,
 ) -> impl Service<Conn<TcpStream>, Output = (), Error = Http1ServerError> {
-    let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics } = config;
+    let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics, header_layout } = config;
     // One dialer for requests and tunnels: the rules are asked just before every connect, whatever led there.
     let dialer = Arc::new(
         Dialer::new().with_policy(rules).with_connect_timeout(connect_timeout).with_total_timeout(connect_timeout),
@@ -101,7 +111,10 @@ pub fn forward_proxy(
         Http1Connector::new(
             Arc::clone(&dialer),
             // Bounds what an origin can hold up: the client's connection, and with it one of the listener's permits.
-            Http1ClientConfig::default().with_head_timeout(Some(idle_timeout)).with_body_timeout(Some(idle_timeout)),
+            Http1ClientConfig::default()
+                .with_head_timeout(Some(idle_timeout))
+                .with_body_timeout(Some(idle_timeout))
+                .with_header_layout(header_layout),
         ),
         // The dialer has the limit already.
         ClientConfig::default().with_connect_timeout(None),
@@ -122,7 +135,9 @@ pub fn forward_proxy(
     );
     stack(
         metrics.connection_layer(),
-        Http1Server::new(requests).with_config(Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout))),
+        Http1Server::new(requests).with_config(
+            Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout)).with_header_layout(header_layout),
+        ),
     )
 }
 

@@ -45,6 +45,11 @@ pub struct HeadConfig {
     /// - `content-length` repeated with one and the same value, as lines or as
     ///   a list: it is read as one.
     pub lenient_framing: bool,
+    /// Record the order, the case and the spacing of the fields, as a
+    /// [`HeaderLayout`](super::HeaderLayout).
+    ///
+    /// Default: `false`. On or off, the same heads are accepted.
+    pub header_layout: bool,
 }
 
 impl Default for HeadConfig {
@@ -54,6 +59,7 @@ impl Default for HeadConfig {
             max_headers: DEFAULT_MAX_HEADERS,
             max_uri_bytes: DEFAULT_MAX_URI_BYTES,
             lenient_framing: false,
+            header_layout: false,
         }
     }
 }
@@ -84,6 +90,13 @@ impl HeadConfig {
     #[must_use]
     pub fn with_lenient_framing(mut self, lenient: bool) -> Self {
         self.lenient_framing = lenient;
+        self
+    }
+
+    /// Sets [`header_layout`](Self::header_layout).
+    #[must_use]
+    pub fn with_header_layout(mut self, record: bool) -> Self {
+        self.header_layout = record;
         self
     }
 }

@@ -115,7 +115,7 @@ fn find_colon(line: &[u8]) -> Option<usize> {
 
 /// How many bytes of optional white space (RFC 9110 section 5.6.3) begin here.
 #[inline]
-fn leading_space(bytes: &[u8]) -> usize {
+pub(super) fn leading_space(bytes: &[u8]) -> usize {
     // One space is what nearly everyone sends.
     if let [b' ', next, ..] = bytes
         && *next > b' '
@@ -130,7 +130,7 @@ fn leading_space(bytes: &[u8]) -> usize {
 }
 
 #[inline]
-fn trailing_space(bytes: &[u8]) -> usize {
+pub(super) fn trailing_space(bytes: &[u8]) -> usize {
     if bytes.last().is_some_and(|last| *last > b' ') {
         return 0;
     }

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
+use super::layout::HeaderLayout;
+
 /// How the body that follows a head is delimited (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -98,6 +100,9 @@ pub struct RequestHead {
     /// Whether the peer takes trailers after the answer: HTTP/1.1 with
     /// `te: trailers` (RFC 9110 section 6.5.1).
     pub trailers: bool,
+    /// How the fields stood on the wire, if that is
+    /// [recorded](super::HeadConfig::header_layout).
+    pub layout: Option<HeaderLayout>,
 }
 
 /// The head of a response.
@@ -124,4 +129,7 @@ pub struct ResponseHead {
     /// Whether the connection changes its protocol after this head: 101, or a
     /// 2xx answer to CONNECT.
     pub switches: bool,
+    /// How the fields stood on the wire, if that is
+    /// [recorded](super::HeadConfig::header_layout).
+    pub layout: Option<HeaderLayout>,
 }

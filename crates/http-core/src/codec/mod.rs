@@ -10,6 +10,7 @@
 //! - [`encode_request_head`] and [`encode_response_head`] write heads, decide
 //!   their framing and say how to send the body; [`encode_chunk_header`] and
 //!   [`encode_last_chunk`] send it in chunks.
+//! - A [`HeaderLayout`] keeps, on request, what a `HeaderMap` does not: the order and the case of names.
 //!
 //! Any split of the input gives the same messages, and the same refusals.
 //!
@@ -42,6 +43,7 @@
 //!     body: BodySize::Exact(data.len() as u64),
 //!     keep_alive: head.keep_alive,
 //!     date: None,
+//!     layout: None,
 //! };
 //! encode_response_head(&mut out, StatusCode::OK, &HeaderMap::new(), &plan)?;
 //! out.extend_from_slice(&data);
@@ -67,7 +69,7 @@
 //! | 2.2 | line ends, one empty line before a request | `scan.rs`, `request.rs` |
 //! | 3, 3.2 | request line, forms of target, Host | `request.rs`, `target.rs` |
 //! | 4 | status line | `response.rs` |
-//! | 5 | field lines | `fields.rs` |
+//! | 5 | field lines | `fields.rs`; `layout.rs`, `encode/arrange.rs` for their order and case |
 //! | 6 | Transfer-Encoding, Content-Length, the body's length | `facts.rs`, `response.rs`, `encode/` |
 //! | 7.1 | chunks, extensions, trailers | `body.rs`, `trailers.rs`, `encode/chunk.rs` |
 //! | 8 | incomplete messages | `body.rs` |
@@ -79,6 +81,7 @@ mod encode;
 mod error;
 mod facts;
 mod fields;
+mod layout;
 mod message;
 mod names;
 mod request;
@@ -98,6 +101,7 @@ pub use self::encode::{
     encode_request_head, encode_response_head,
 };
 pub use self::error::{BodyError, EncodeError, HeadError, HeadFault};
+pub use self::layout::HeaderLayout;
 pub use self::message::{ConnectionTokens, Expectation, Framing, RequestHead, ResponseHead, TargetForm};
 pub use self::request::RequestDecoder;
 pub use self::response::ResponseDecoder;

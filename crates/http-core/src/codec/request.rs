@@ -7,6 +7,7 @@ use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
 use super::facts::Facts;
 use super::fields::{each_field, is_token};
+use super::layout::HeaderLayout;
 use super::message::{Expectation, Framing, RequestHead, TargetForm};
 use super::scan::{Scanner, Section};
 use super::spare::Spare;
@@ -184,6 +185,7 @@ impl RequestDecoder {
             // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
             expect: if is_http10 { Expectation::None } else { facts.expect },
             trailers: facts.trailers && !is_http10,
+            layout: config.header_layout.then(|| HeaderLayout::of(bytes)),
         })
     }
 }

@@ -7,6 +7,7 @@ use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
 use super::facts::Facts;
 use super::fields::each_field;
+use super::layout::HeaderLayout;
 use super::message::{Framing, ResponseHead};
 use super::names::Field;
 use super::scan::{Scanner, Section};
@@ -138,6 +139,7 @@ impl ResponseDecoder {
             connection: facts.connection,
             keep_alive: facts.keep_alive(is_http10) && !repaired && framing != Framing::UntilClose,
             switches: switching || tunnel,
+            layout: config.header_layout.then(|| HeaderLayout::of(bytes)),
         })
     }
 }

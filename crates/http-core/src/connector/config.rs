@@ -83,6 +83,14 @@ impl Http1ClientConfig {
         self
     }
 
+    /// Sets [`header_layout`](HeadConfig::header_layout) of [`head`](Self::head): whether responses carry, as a fact, how
+    /// their fields stood on the wire.
+    #[must_use]
+    pub fn with_header_layout(mut self, record: bool) -> Self {
+        self.head.header_layout = record;
+        self
+    }
+
     /// Sets [`body`](Self::body).
     #[must_use]
     pub fn with_body(mut self, body: BodyConfig) -> Self {

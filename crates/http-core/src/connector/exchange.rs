@@ -233,8 +233,12 @@ impl<IO: Io> Exchange<IO> {
         *response.status_mut() = head.status;
         *response.version_mut() = head.version;
         *response.headers_mut() = head.headers;
-        if !lease.shared().ext.is_empty() {
-            response.set_scope(lease.shared().ext.fork());
+        if !lease.shared().ext.is_empty() || head.layout.is_some() {
+            let scope = lease.shared().ext.fork();
+            if let Some(layout) = head.layout {
+                scope.insert(layout);
+            }
+            response.set_scope(scope);
         }
         if head.switches {
             switch(lease, &mut response);
@@ -289,7 +293,7 @@ fn switch<IO: Io>(lease: Lease<IO>, response: &mut Response) {
 }
 
 /// How the request is written.
-fn plan(request: &Request, body: &Body, config: &Http1ClientConfig) -> RequestPlan {
+fn plan<'a>(request: &'a Request, body: &Body, config: &Http1ClientConfig) -> RequestPlan<'a> {
     let target = match (config.target_form, request.method()) {
         (_, &Method::CONNECT) => TargetForm::Authority,
         (TargetForm::Absolute, _) => TargetForm::Absolute,
@@ -304,7 +308,7 @@ fn plan(request: &Request, body: &Body, config: &Http1ClientConfig) -> RequestPl
         _ => BodySize::Unknown,
     };
     let version = if request.version() == Version::HTTP_10 { Version::HTTP_10 } else { Version::HTTP_11 };
-    RequestPlan { version, target, body, keep_alive: true }
+    RequestPlan { version, target, body, keep_alive: true, layout: request.fact() }
 }
 
 fn expects_continue(request: &Request) -> bool {

@@ -25,6 +25,8 @@ pub use session::Http1Session;
 
 use chaski_core::{Conn, Connect, ConnectError, Description, HttpVersion, Io, Service};
 
+use crate::codec::HeaderLayout;
+
 /// Turns a connector into one whose connections speak HTTP/1.1 as a client.
 ///
 /// There is no handshake: the session is there with the connection, and nothing is sent before the first request. Adds
@@ -97,6 +99,8 @@ where
     }
 
     fn describe(&self) -> Description {
-        Description::of::<Self>().writes::<HttpVersion>().child(self.inner.describe())
+        let connector = Description::of::<Self>().writes::<HttpVersion>();
+        let connector = if self.config.head.header_layout { connector.writes::<HeaderLayout>() } else { connector };
+        connector.child(self.inner.describe())
     }
 }

@@ -33,13 +33,16 @@ use super::{Http1ClientConfig, exchange::Exchange, shared::Shared};
 ///   [`expect_timeout`](Http1ClientConfig::expect_timeout) at most. A final response that comes first is given, the body
 ///   is not sent, and the connection is closed after it.
 ///
+/// - Where the request's scope has a [`HeaderLayout`](crate::HeaderLayout), its fields are written in that order and case.
+///
 /// # Responses
 ///
 /// - Informational ones go to [`OnInformational`](chaski_core::http::OnInformational) in the request's extensions; `100` is
 ///   the session's own.
 /// - `101`, if the request asked for an upgrade, and a `2xx` to CONNECT carry the connection as
 ///   [`Upgraded`](chaski_core::http::Upgraded). The session is closed then.
-/// - Their scope is a child of the connection's, if that has facts.
+/// - Their scope is a child of the connection's, if that has facts, or if their
+///   [layout is recorded](Http1ClientConfig::with_header_layout).
 /// - HTTP/1.0 is spoken where the request's version says so, HTTP/1.1 in all other cases.
 ///
 /// The connection is not used again after an error, `connection: close` on either side, a body that ends with the

@@ -94,7 +94,7 @@ impl<I: Io> Connection<I> {
             _ => return Err(error),
         };
         let asked = Asked::unknown();
-        if self.encode_head(&asked, status, &HeaderMap::new(), BodySize::Exact(0), false).is_ok() {
+        if self.encode_head(&asked, status, &HeaderMap::new(), None, BodySize::Exact(0), false).is_ok() {
             self.close_lingering().await?;
         }
         Err(error)

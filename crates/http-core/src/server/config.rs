@@ -71,4 +71,12 @@ impl Http1ServerConfig {
         with_linger linger: Duration;
         with_half_close half_close: bool;
     }
+
+    /// Sets [`header_layout`](HeadConfig::header_layout) of [`head`](Self::head): whether requests carry, as a fact, how
+    /// their fields stood on the wire. Default: `false`.
+    #[must_use]
+    pub fn with_header_layout(mut self, record: bool) -> Self {
+        self.head.header_layout = record;
+        self
+    }
 }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     codec::{
-        BodyDecoder, BodyEncoding, BodyPlan, BodySize, EncodeError, Expectation, RequestHead, ResponsePlan,
-        encode_response_head,
+        BodyDecoder, BodyEncoding, BodyPlan, BodySize, EncodeError, Expectation, HeaderLayout, RequestHead,
+        ResponsePlan, encode_response_head,
     },
     engine::Date,
 };
@@ -115,8 +115,11 @@ impl<I: Io> Connection<I> {
         let mut request = Request::new(body);
         let may_upgrade = head.upgrade || head.method == Method::CONNECT;
         let mut scope = None;
-        if self.has_facts || may_upgrade {
+        if self.has_facts || may_upgrade || head.layout.is_some() {
             let fork = self.ext.fork();
+            if let Some(layout) = head.layout {
+                fork.insert(layout);
+            }
             if may_upgrade {
                 scope = Some(fork.clone());
             }
@@ -223,7 +226,7 @@ impl<I: Io> Connection<I> {
             Some(bytes) => BodySize::Exact(bytes.len() as u64),
             None => body.size_hint().exact().map_or(BodySize::Unknown, BodySize::Exact),
         };
-        let sending = match self.encode_head(asked, parts.status, &parts.headers, size, keep_alive) {
+        let sending = match self.encode_head(asked, parts.status, &parts.headers, parts.fact(), size, keep_alive) {
             Ok(BodyPlan { encoding: BodyEncoding::Empty, keep_alive, .. }) => Sending::Whole { keep_alive },
             // Two shapes: bytes in hand leave with the head; a stream is polled.
             Ok(plan) => match body.as_full() {
@@ -296,12 +299,13 @@ impl<I: Io> Connection<I> {
         asked: &Asked,
         status: StatusCode,
         headers: &HeaderMap,
+        layout: Option<&HeaderLayout>,
         body: BodySize,
         keep_alive: bool,
     ) -> Result<BodyPlan, EncodeError> {
         let date = Date::at(self.now.into_std());
-        let plan =
-            ResponsePlan { version: asked.version, method: &asked.method, body, keep_alive, date: Some(date.text()) };
+        let (version, method, date) = (asked.version, &asked.method, Some(date.text()));
+        let plan = ResponsePlan { version, method, body, keep_alive, date, layout };
         encode_response_head(self.out.encoded(), status, headers, &plan)
     }
 
@@ -315,7 +319,7 @@ impl<I: Io> Connection<I> {
     ) -> Result<Sending, Http1ServerError> {
         tracing::error!(%error, "a response cannot be sent");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let plan = self.encode_head(asked, status, &HeaderMap::new(), BodySize::Exact(0), keep_alive);
+        let plan = self.encode_head(asked, status, &HeaderMap::new(), None, BodySize::Exact(0), keep_alive);
         let plan = plan.map_err(|error| Http1ServerError::ResponseBody(error.into()))?;
         Ok(Sending::Whole { keep_alive: plan.keep_alive })
     }
@@ -337,7 +341,7 @@ impl<I: Io> Connection<I> {
             return Err(NoSwitch);
         };
         self.begin_answer(asked);
-        match self.encode_head(asked, status, response.headers(), BodySize::Exact(0), true) {
+        match self.encode_head(asked, status, response.headers(), response.fact(), BodySize::Exact(0), true) {
             Ok(_) => Ok(Sending::Switch(upgrade)),
             Err(error) => {
                 tracing::error!(%error, "a response cannot be sent");

@@ -18,6 +18,8 @@ use chaski_core::{
 
 use connection::Connection;
 
+use crate::codec::HeaderLayout;
+
 /// Serves HTTP/1.0 and HTTP/1.1 on a connection: an acceptor that takes a [`Conn`] and calls a service with its requests,
 /// one after the other.
 ///
@@ -35,8 +37,11 @@ use connection::Connection;
 /// - Reads on past a body that the service left, up to a limit; beyond it, closes in a way that lets the answer arrive.
 /// - An error or a panic of the service is answered with a bare 500, and the connection goes on if its framing allows. In
 ///   the middle of a response's body, all that is left is to cut the connection.
+/// - Records how the fields of a request stood on the wire, if asked
+///   ([`with_header_layout`](Http1ServerConfig::with_header_layout)), and writes a response whose scope has a
+///   [`HeaderLayout`] in that order and case.
 /// - Adds the facts [`HttpVersion`] and [`InformationalSource`] to a connection that has facts. A request's scope is a child
-///   of its connection's; requests on a connection without facts get none.
+///   of its connection's; requests on a connection without facts get none, unless their layout is recorded.
 /// - Watches a [`ShutdownSignal`], given or found as a fact: an idle connection closes at once, a busy one answers with
 ///   `connection: close`.
 ///
@@ -94,14 +99,15 @@ where
 
     fn describe(&self) -> Description {
         let limit = |limit: Option<std::time::Duration>| limit.map_or("none".to_owned(), |limit| format!("{limit:?}"));
-        Description::named("Http1Server")
+        let server = Description::named("Http1Server")
             .setting("head_timeout", limit(self.config.head_timeout))
             .setting("idle_timeout", limit(self.config.idle_timeout))
             .setting("body_timeout", limit(self.config.body_timeout))
             .setting("write_timeout", limit(self.config.write_timeout))
             .may_read::<ShutdownSignal>()
             .writes::<HttpVersion>()
-            .writes::<InformationalSource>()
-            .child(self.service.describe())
+            .writes::<InformationalSource>();
+        let server = if self.config.head.header_layout { server.writes::<HeaderLayout>() } else { server };
+        server.child(self.service.describe())
     }
 }

@@ -363,6 +363,7 @@ impl<I: Io> InformationalSink for Shared<I> {
             body: BodySize::Exact(0),
             keep_alive: true,
             date: None,
+            layout: None,
         };
         // RFC 9110 section 15.2: no body follows, so nothing in the headers can be wrong for it.
         encode_response_head(&mut queue.encoded, status, headers, &plan)

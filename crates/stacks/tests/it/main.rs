@@ -8,6 +8,8 @@ mod cancel;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod layout;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod net;

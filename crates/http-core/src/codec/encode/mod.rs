@@ -14,6 +14,7 @@ use super::facts::decimal;
 use super::fields::elements;
 use super::message::ConnectionTokens;
 
+mod arrange;
 mod chunk;
 mod request;
 mod response;
@@ -121,12 +122,12 @@ impl Seen {
 }
 
 /// `connection` where the version's default is not what will happen (RFC 9112
-/// section 9.3).
+/// section 9.3), or where it is said anyway.
 #[inline]
-fn write_persistence(out: &mut Vec<u8>, is_http10: bool, keep_alive: bool) {
+fn write_persistence(out: &mut Vec<u8>, is_http10: bool, keep_alive: bool, said: bool) {
     match (is_http10, keep_alive) {
-        (false, true) => {}
-        (true, true) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (false, true) if !said => {}
+        (_, true) => out.extend_from_slice(b"connection: keep-alive\r\n"),
         // HTTP/1.0 closes anyway, but many of its implementations do as HTTP/1.1.
         (_, false) => out.extend_from_slice(b"connection: close\r\n"),
     }

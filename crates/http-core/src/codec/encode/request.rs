@@ -4,15 +4,17 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Uri, Version, header};
 
 use super::{
-    BodyEncoding, BodyPlan, BodySize, Seen, body_length, is_http10, write_field, write_length, write_persistence,
+    BodyEncoding, BodyPlan, BodySize, Seen, arrange::arrange, body_length, is_http10, write_field, write_length,
+    write_persistence,
 };
 use crate::codec::error::EncodeError;
+use crate::codec::layout::HeaderLayout;
 use crate::codec::message::TargetForm;
 use crate::codec::target::{is_host_and_port, without_userinfo};
 
 /// What the encoder of a request has to know about the exchange.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestPlan {
+pub struct RequestPlan<'a> {
     /// The version to speak.
     pub version: Version,
     /// The form of the target: [`TargetForm::Origin`] to a server,
@@ -24,11 +26,14 @@ pub struct RequestPlan {
     /// Whether the connection is wanted for another request. The caller's
     /// `connection: close` says no as well.
     pub keep_alive: bool,
+    /// Where the fields stand and in which case; `None` for the encoder's order
+    /// and lower case.
+    pub layout: Option<&'a HeaderLayout>,
 }
 
 /// Appends the head of a request to `out` and says how to send the body.
 ///
-/// - Host comes first (RFC 9110 section 7.2). In absolute-form and
+/// - Host comes first (RFC 9110 section 7.2), unless a layout places it. In absolute-form and
 ///   authority-form it is the URI's authority; in the other forms the caller's
 ///   field wins, and the authority is used where there is none. Userinfo, the
 ///   zone of an IPv6 address and the scheme's default port are left out.
@@ -46,7 +51,7 @@ pub fn encode_request_head(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
-    plan: &RequestPlan,
+    plan: &RequestPlan<'_>,
 ) -> Result<BodyPlan, EncodeError> {
     let start = out.len();
     let result = encode(out, method, uri, headers, plan);
@@ -61,13 +66,14 @@ fn encode(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
-    plan: &RequestPlan,
+    plan: &RequestPlan<'_>,
 ) -> Result<BodyPlan, EncodeError> {
     let is_http10 = is_http10(plan.version)?;
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     write_target(out, method, uri, plan.target)?;
     out.extend_from_slice(if is_http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    let fields = out.len();
     write_host(out, uri, headers, plan.target, is_http10)?;
     let mut seen = Seen::default();
     seen.write_fields(out, headers, true)?;
@@ -76,7 +82,10 @@ fn encode(
     let keep_alive = plan.keep_alive && !seen.connection.close;
     // A tunnel does not come back.
     if *method != Method::CONNECT {
-        write_persistence(out, is_http10, keep_alive);
+        write_persistence(out, is_http10, keep_alive, plan.layout.is_some() && seen.connection.keep_alive);
+    }
+    if let Some(layout) = plan.layout {
+        arrange(out, fields, layout);
     }
     out.extend_from_slice(b"\r\n");
     Ok(BodyPlan { encoding, keep_alive })

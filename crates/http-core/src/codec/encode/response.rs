@@ -2,8 +2,11 @@
 
 use http::{HeaderMap, Method, StatusCode, Version};
 
-use super::{BodyEncoding, BodyPlan, BodySize, Seen, body_length, is_http10, write_length, write_persistence};
+use super::{
+    BodyEncoding, BodyPlan, BodySize, Seen, arrange::arrange, body_length, is_http10, write_length, write_persistence,
+};
 use crate::codec::error::EncodeError;
+use crate::codec::layout::HeaderLayout;
 
 /// What the encoder of a response has to know about the exchange.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,10 @@ pub struct ResponsePlan<'a> {
     /// caller's headers have one. Only a server without a clock has none (RFC
     /// 9110 section 6.6.1).
     pub date: Option<&'a [u8; 29]>,
+    /// Where the fields stand and in which case, and what the reason phrase is if the
+    /// status is its; `None` for the encoder's order, lower case and the
+    /// canonical phrase.
+    pub layout: Option<&'a HeaderLayout>,
 }
 
 /// Appends the head of a response to `out` and says how to send the body.
@@ -70,7 +77,11 @@ fn encode(
     if is_http10 && status.is_informational() {
         return Err(EncodeError::Status);
     }
-    write_status_line(out, status);
+    match plan.layout.and_then(HeaderLayout::status) {
+        Some((code, reason)) if code == status.as_str().as_bytes() => write_status(out, code, reason),
+        _ => write_status_line(out, status),
+    }
+    let fields = out.len();
     let mut seen = Seen::default();
     seen.write_fields(out, headers, false)?;
 
@@ -111,7 +122,7 @@ fn encode(
     // does one after which the connection is no longer HTTP.
     let tunnel = *plan.method == Method::CONNECT && status.is_success();
     if !status.is_informational() && !tunnel {
-        write_persistence(out, is_http10, keep_alive);
+        write_persistence(out, is_http10, keep_alive, plan.layout.is_some() && seen.connection.keep_alive);
     }
     if let Some(date) = plan.date
         && !seen.date
@@ -120,6 +131,9 @@ fn encode(
         out.extend_from_slice(b"date: ");
         out.extend_from_slice(date);
         out.extend_from_slice(b"\r\n");
+    }
+    if let Some(layout) = plan.layout {
+        arrange(out, fields, layout);
     }
     out.extend_from_slice(b"\r\n");
     Ok(BodyPlan { encoding, keep_alive })
@@ -174,16 +188,17 @@ fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {
         502 => b"HTTP/1.1 502 Bad Gateway\r\n",
         503 => b"HTTP/1.1 503 Service Unavailable\r\n",
         504 => b"HTTP/1.1 504 Gateway Timeout\r\n",
-        _ => return write_rare_status_line(out, status),
+        _ => {
+            let reason = status.canonical_reason().unwrap_or_default();
+            return write_status(out, status.as_str().as_bytes(), reason.as_bytes());
+        }
     };
     out.extend_from_slice(line);
 }
 
 #[cold]
-fn write_rare_status_line(out: &mut Vec<u8>, status: StatusCode) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    out.extend_from_slice(b"\r\n");
+fn write_status(out: &mut Vec<u8>, code: &[u8], reason: &[u8]) {
+    for part in [b"HTTP/1.1 ", code, b" ", reason, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
 }

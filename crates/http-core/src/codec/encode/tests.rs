@@ -40,6 +40,7 @@ fn respond(exchange: Exchange, fields: &[(&str, &str)]) -> Result<(String, BodyP
         body: exchange.body,
         keep_alive: exchange.keep_alive,
         date: None,
+        layout: None,
     };
     let status = StatusCode::from_u16(exchange.status).expect("a status");
     let mut out = b"before".to_vec();
@@ -70,6 +71,7 @@ fn a_response_head() {
         body: BodySize::Exact(13),
         keep_alive: true,
         date: Some(DATE),
+        layout: None,
     };
     let mut out = Vec::new();
     let fields = map(&[("Content-Type", "text/plain"), ("Set-Cookie", "a"), ("x", ""), ("Set-Cookie", "b")]);
@@ -207,7 +209,7 @@ fn request(
     method: &str,
     uri: &str,
     fields: &[(&str, &str)],
-    plan: RequestPlan,
+    plan: RequestPlan<'_>,
 ) -> Result<(String, BodyPlan), EncodeError> {
     let method: Method = method.parse().expect("a method");
     let uri: Uri = uri.parse().expect("a URI");
@@ -221,11 +223,16 @@ fn request(
     result.map(|plan| (text, plan))
 }
 
-const ORIGIN: RequestPlan =
-    RequestPlan { version: Version::HTTP_11, target: TargetForm::Origin, body: BodySize::Exact(0), keep_alive: true };
-const ABSOLUTE: RequestPlan = RequestPlan { target: TargetForm::Absolute, ..ORIGIN };
-const AUTHORITY: RequestPlan = RequestPlan { target: TargetForm::Authority, ..ORIGIN };
-const ASTERISK: RequestPlan = RequestPlan { target: TargetForm::Asterisk, ..ORIGIN };
+const ORIGIN: RequestPlan<'static> = RequestPlan {
+    version: Version::HTTP_11,
+    target: TargetForm::Origin,
+    body: BodySize::Exact(0),
+    keep_alive: true,
+    layout: None,
+};
+const ABSOLUTE: RequestPlan<'static> = RequestPlan { target: TargetForm::Absolute, ..ORIGIN };
+const AUTHORITY: RequestPlan<'static> = RequestPlan { target: TargetForm::Authority, ..ORIGIN };
+const ASTERISK: RequestPlan<'static> = RequestPlan { target: TargetForm::Asterisk, ..ORIGIN };
 
 #[test]
 fn request_targets_and_host() {
@@ -420,7 +427,7 @@ proptest! {
         let headers = to_map(&fields);
         let status = StatusCode::from_u16(status).expect("a status");
         let body = length.map_or(BodySize::Unknown, BodySize::Exact);
-        let plan = ResponsePlan { version: Version::HTTP_11, method: &Method::GET, body, keep_alive: true, date: None };
+        let plan = ResponsePlan { version: Version::HTTP_11, method: &Method::GET, body, keep_alive: true, date: None, layout: None };
         let mut out = Vec::new();
         encode_response_head(&mut out, status, &headers, &plan).expect("encodable");
         let mut buf = BytesMut::from(&out[..]);

@@ -67,8 +67,13 @@ fn post(fields: &str) -> Vec<u8> {
     format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").into_bytes()
 }
 
-const LENIENT: HeadConfig =
-    HeadConfig { max_head_bytes: 65_536, max_headers: 100, max_uri_bytes: 16_384, lenient_framing: true };
+const LENIENT: HeadConfig = HeadConfig {
+    max_head_bytes: 65_536,
+    max_headers: 100,
+    max_uri_bytes: 16_384,
+    lenient_framing: true,
+    header_layout: false,
+};
 
 #[test]
 fn a_head_is_taken_and_the_rest_stays() {

@@ -4,6 +4,7 @@ mod connect;
 mod framing;
 mod idle;
 mod informational;
+mod layout;
 mod streaming;
 mod switching;
 mod upload;

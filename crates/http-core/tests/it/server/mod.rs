@@ -11,6 +11,7 @@ mod failures;
 mod framing;
 mod fuzz;
 mod informational;
+mod layout;
 mod pipelining;
 mod shutdown;
 mod streaming;
