@@ -12,6 +12,7 @@
 //!   transport (a service of [`DialAddr`], by default [`TcpTransport`]). [`IpFamily`] and [`LocalAddr`] in the route steer it.
 //! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
 //! - [`Relay`] joins two connections (a `Bridge`) and moves bytes both ways until both directions have ended.
+//! - [`matcher`] has tests of a connection's addresses: networks, ports, loopback.
 //! - [`peek`] looks at the first bytes of a connection, and has one port serve several protocols.
 //! - [`memory`] gives a listener and a connector with no socket between them.
 //!
@@ -81,6 +82,7 @@
 mod accept;
 mod dialer;
 mod error;
+pub mod matcher;
 pub mod memory;
 mod options;
 pub mod peek;

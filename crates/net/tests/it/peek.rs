@@ -305,7 +305,7 @@ async fn a_layer_inside_another_costs_no_read() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_sent_nothing_does_not_hold_a_shutdown_up() {
     let shutdown = Shutdown::new();
-    let service = Arc::new(port(|layer| layer.with_undecided(Undecided::PassOn)));
+    let service = Arc::new(port(|layer| layer));
     let ((_idle, silent), (mut busy, speaking)) = (pipe(), pipe());
     let probe = speaking.probe();
     let tasks = [silent, speaking].map(|io| {

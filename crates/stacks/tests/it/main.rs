@@ -10,6 +10,8 @@ mod hostile;
 #[cfg(test)]
 mod layout;
 #[cfg(test)]
+mod matchers;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod net;
