@@ -9,6 +9,9 @@ const MOST: usize = 5;
 /// The longest keyword that the registry takes, in characters.
 const LONGEST_KEYWORD: usize = 20;
 
+/// The texts that the licences ask to be given along with every copy: links to those at the root, which packing follows.
+const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
 /// Those of the registry's categories (<https://crates.io/category_slugs>) that suit a crate of ours. It drops unknown
 /// ones without a word, so that a typing error would go unseen.
 const CATEGORIES: [&str; 12] = [
@@ -34,6 +37,7 @@ pub(crate) fn check(root: &Manifest, manifest: &Manifest, files: &[String]) -> V
             messages.push((key, format!("a published crate states its `{key}`")));
         }
     }
+    messages.extend(missing_licenses(manifest, files).map(|message| ("license", message)));
     messages.extend(check_readme(root, manifest, files).map(|message| ("readme", message)));
     messages.extend(check_keywords(&manifest.package_list(root, "keywords")).map(|message| ("keywords", message)));
     messages
@@ -42,6 +46,14 @@ pub(crate) fn check(root: &Manifest, manifest: &Manifest, files: &[String]) -> V
         .into_iter()
         .map(|(key, message)| Finding::at(&manifest.path, manifest.line_of("package", key), message))
         .collect()
+}
+
+fn missing_licenses(manifest: &Manifest, files: &[String]) -> impl Iterator<Item = String> {
+    let paths = LICENSES.map(|name| format!("{}/{name}", manifest.folder()));
+    paths
+        .into_iter()
+        .filter(|path| !files.contains(path))
+        .map(|path| format!("{path} does not exist, a link to that at the root"))
 }
 
 fn check_readme(root: &Manifest, manifest: &Manifest, files: &[String]) -> Option<String> {
@@ -98,11 +110,25 @@ categories.workspace = true
 readme = \"README.md\"
 ";
 
+    const FILES: [&str; 4] =
+        ["crates/x/Cargo.toml", "crates/x/LICENSE-APACHE", "crates/x/LICENSE-MIT", "crates/x/README.md"];
+
     fn lines(text: &str) -> Vec<String> {
+        found(text, &FILES)
+    }
+
+    fn found(text: &str, files: &[&str]) -> Vec<String> {
         let root = Manifest::parse("Cargo.toml", ROOT).unwrap();
         let manifest = Manifest::parse("crates/x/Cargo.toml", text).unwrap();
-        let files = ["crates/x/Cargo.toml", "crates/x/README.md"].map(str::to_owned);
+        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
         check(&root, &manifest, &files).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_package_holds_the_texts_of_its_licences() {
+        let without: Vec<&str> = FILES.into_iter().filter(|file| !file.ends_with("MIT")).collect();
+        let expected = "crates/x/Cargo.toml:4: crates/x/LICENSE-MIT does not exist, a link to that at the root";
+        assert_eq!(found(GOOD, &without), [expected]);
     }
 
     #[test]
