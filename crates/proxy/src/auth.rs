@@ -1,18 +1,37 @@
 //! Basic authentication of a proxy's clients (RFC 7617, RFC 9110 section 11.7).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chaski_core::{
-    Description, Layer, Service, User,
+    Description, Layer, Service, SocketAddrs, User,
     http::{Message, Request, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use http::{HeaderValue, StatusCode, header};
 
-use crate::{CredentialsError, answer::Refusal};
+use crate::answer::Refusal;
+
+mod basic;
+mod credentials;
+mod error;
+mod file;
+mod flights;
+mod hash;
+mod table;
+mod turns;
+mod users;
+
+pub use credentials::Credentials;
+pub use error::{UsersFileError, UsersFileErrorKind};
+pub use file::UsersFile;
+pub use users::Users;
+
+use basic::Offered;
+use turns::Busy;
 
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="chaski", charset="UTF-8""#);
+
+/// In seconds (RFC 9110 section 10.2.3). There is always a place again after one verification.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// Lets only those requests through that carry the credentials of a known user.
 ///
@@ -20,9 +39,12 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="chaski",
 /// the fact [`User`] in its scope and no Proxy-Authorization field any more, so that no layer below can leak it.
 ///
 /// Credentials travel in clear: over anything but loopback and TLS, whoever listens has them. Guesses are not limited
-/// here.
+/// here, but for what [`UsersFile`] says about its own.
 ///
 /// With no users at all, nobody gets through.
+///
+/// With a [`UsersFile`] it runs on tokio alone. While too many passwords wait to be verified, the answer is 503 with
+/// Retry-After, without a challenge: the credentials may be right.
 ///
 /// ```
 /// use chaski_core::{Service, User, http::{Body, Message, Request, Response}, service_fn, stack};
@@ -46,13 +68,13 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="chaski",
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProxyAuthLayer {
-    users: Arc<[Credentials]>,
+    users: Arc<Users>,
 }
 
 impl ProxyAuthLayer {
-    /// Lets these users through. A name may stand there with more than one password, as while one is replaced.
-    pub fn new(users: impl IntoIterator<Item = Credentials>) -> Self {
-        Self { users: users.into_iter().collect() }
+    /// Lets these users through.
+    pub fn new(users: impl Into<Users>) -> Self {
+        Self { users: Arc::new(users.into()) }
     }
 }
 
@@ -67,7 +89,7 @@ impl<S> Layer<S> for ProxyAuthLayer {
 /// The service of [`ProxyAuthLayer`].
 #[derive(Clone, Debug)]
 pub struct ProxyAuth<S> {
-    users: Arc<[Credentials]>,
+    users: Arc<Users>,
     inner: S,
 }
 
@@ -79,10 +101,21 @@ where
     type Error = S::Error;
 
     async fn serve(&self, mut request: Request) -> Result<Response, S::Error> {
-        let Some(user) = authenticate(&self.users, request.headers()) else {
-            let offered = request.headers().contains_key(header::PROXY_AUTHORIZATION);
-            tracing::debug!(offered, "a request without valid proxy credentials is refused");
-            return Ok(challenge());
+        let user = match Offered::of(request.headers()) {
+            Some(offered) => self.users.find(offered, &request).await,
+            None => Ok(None),
+        };
+        let user = match user {
+            Ok(Some(user)) => user,
+            Ok(None) => {
+                let offered = request.headers().contains_key(header::PROXY_AUTHORIZATION);
+                tracing::debug!(offered, "a request without valid proxy credentials is refused");
+                return Ok(challenge());
+            }
+            Err(Busy) => {
+                tracing::debug!("a request is refused because too many passwords wait to be verified");
+                return Ok(busy());
+            }
         };
         request.headers_mut().remove(header::PROXY_AUTHORIZATION);
         request.scope().insert(User(user));
@@ -90,7 +123,12 @@ where
     }
 
     fn describe(&self) -> Description {
-        Description::of::<Self>().setting("users", self.users.len()).writes::<User>().child(self.inner.describe())
+        let mut node = Description::of::<Self>().setting("users", self.users.listed());
+        if let Some(file) = self.users.file() {
+            node = node.setting("file", file.path().display()).setting("file_users", file.len());
+            node = node.setting("verifications_at_once", file.at_once()).reads::<SocketAddrs>();
+        }
+        node.writes::<User>().child(self.inner.describe())
     }
 }
 
@@ -103,193 +141,54 @@ fn challenge() -> Response {
     response
 }
 
-/// The name of the user whose credentials these are.
-///
-/// All users are compared, each in the same time, so that the answer's delay tells nothing but the length of what was
-/// sent.
-fn authenticate(users: &[Credentials], headers: &HeaderMap) -> Option<Arc<str>> {
-    let mut values = headers.get_all(header::PROXY_AUTHORIZATION).iter();
-    // Of two fields, another proxy might take the other.
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let offered = Padded::new(&basic(value.as_bytes())?)?;
-    let mut found = u32::MAX;
-    for (n, user) in (0_u32..).zip(users) {
-        found.conditional_assign(&n, user.secret.ct_eq(&offered));
-    }
-    users.get(usize::try_from(found).ok()?).map(|user| Arc::clone(&user.name))
-}
-
-/// `Basic SP token68`, the scheme in any case (RFC 9110 section 11.4, RFC 7617 section 2).
-fn basic(value: &[u8]) -> Option<Vec<u8>> {
-    let (scheme, encoded) = value.split_at_checked("Basic ".len())?;
-    if !scheme.eq_ignore_ascii_case(b"Basic ") {
-        return None;
-    }
-    BASE64_STANDARD.decode(encoded.trim_ascii_start()).ok()
-}
-
-/// A user's name and password. Parses from `NAME:PASSWORD`; neither `Debug` nor any error shows the password.
-///
-/// Names and passwords are compared byte by byte, in UTF-8: the same letter written in two ways of Unicode is two.
-///
-/// ```
-/// use chaski_proxy::Credentials;
-///
-/// let ana: Credentials = "ana:se:cret".parse()?;
-/// assert_eq!(ana.name(), "ana");
-/// assert!(!format!("{ana:?}").contains("cret"));
-/// # Ok::<(), chaski_proxy::CredentialsError>(())
-/// ```
-#[derive(Clone)]
-pub struct Credentials {
-    name: Arc<str>,
-    secret: Padded,
-}
-
-impl Credentials {
-    /// The most bytes that name, colon and password may have together. Every comparison takes the time of that many.
-    pub const MAX_LEN: usize = 256;
-
-    /// From a name and a password.
-    ///
-    /// # Errors
-    ///
-    /// See [`CredentialsError`].
-    pub fn new(name: &str, password: &str) -> Result<Self, CredentialsError> {
-        // RFC 7617 section 2: the first colon ends the name.
-        if name.contains(':') {
-            return Err(CredentialsError::ColonInName);
-        }
-        if name.is_empty() {
-            return Err(CredentialsError::EmptyName);
-        }
-        if password.is_empty() {
-            return Err(CredentialsError::EmptyPassword);
-        }
-        if name.chars().chain(password.chars()).any(char::is_control) {
-            return Err(CredentialsError::ControlCharacter);
-        }
-        let secret = Padded::new(format!("{name}:{password}").as_bytes());
-        let secret = secret.ok_or(CredentialsError::TooLong { max: Self::MAX_LEN })?;
-        Ok(Self { name: name.into(), secret })
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl FromStr for Credentials {
-    type Err = CredentialsError;
-
-    fn from_str(text: &str) -> Result<Self, CredentialsError> {
-        let (name, password) = text.split_once(':').ok_or(CredentialsError::MissingColon)?;
-        Self::new(name, password)
-    }
-}
-
-// By hand: a password is not for logs.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("name", &self.name).field("password", &"..").finish()
-    }
-}
-
-/// Bytes beside their length, filled up with zeros, so that two are compared in a time that depends on neither.
-#[derive(Clone)]
-struct Padded {
-    bytes: [u8; Credentials::MAX_LEN],
-    len: u64,
-}
-
-impl Padded {
-    fn new(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Credentials::MAX_LEN];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self { bytes, len: text.len() as u64 })
-    }
-}
-
-impl ConstantTimeEq for Padded {
-    fn ct_eq(&self, other: &Self) -> Choice {
-        self.bytes.ct_eq(&other.bytes) & self.len.ct_eq(&other.len)
-    }
+fn busy() -> Response {
+    let text = "too many passwords are being verified, try again";
+    let mut response = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use chaski_core::{http::Body, service_fn, stack};
+    use tokio::time::timeout;
+
     use super::*;
 
-    fn users() -> Vec<Credentials> {
-        ["ana:secret", "ben:a:b", "ben:new", "zoë:pässwörd"].map(|text| text.parse().unwrap()).into()
+    fn request(password: &str) -> Request {
+        let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("ana:{password}")));
+        Request::builder().header("proxy-authorization", basic).body(Body::empty()).unwrap()
     }
 
-    fn check(fields: &[&[u8]], expected: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(header::PROXY_AUTHORIZATION, HeaderValue::from_bytes(field).unwrap());
+    /// Nothing is verified here, so the queue of the one address that there is fills up.
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_to_wait_is_told_to_come_again() {
+        let path = std::env::temp_dir().join(format!("chaski-users-busy-{}", std::process::id()));
+        std::fs::write(&path, "ana:$2a$04$zyxwvutsrqponmlkjihgfeOr7dgAtBcVeOZN5Y3mVBGSU0FZWExrq").unwrap();
+        let file = UsersFile::load_with(path.clone(), 0);
+        std::fs::remove_file(&path).unwrap();
+        let inner = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
+        let guarded = stack(ProxyAuthLayer::new(Users::new().with_file(file.unwrap())), inner);
+        let mut waiting = Vec::new();
+        for n in 0..256 {
+            let mut serving = Box::pin(guarded.serve(request(&format!("guess{n}"))));
+            assert!(timeout(Duration::ZERO, &mut serving).await.is_err());
+            waiting.push(serving);
         }
-        let name = authenticate(&users(), &headers);
-        assert_eq!(name.as_deref(), expected, "{fields:?}");
-    }
-
-    // The encoded forms are what `printf %s NAME:PASSWORD | base64` prints.
-    #[test]
-    fn known_users_are_found_and_others_are_not() {
-        check(&[b"Basic YW5hOnNlY3JldA=="], Some("ana"));
-        check(&[b"bASIC   YW5hOnNlY3JldA=="], Some("ana"));
-        check(&[b"Basic YmVuOmE6Yg=="], Some("ben"));
-        check(&[b"Basic YmVuOm5ldw=="], Some("ben"));
-        check(&["Basic em/Dqzpww6Rzc3fDtnJk".as_bytes()], Some("zoë"));
-
-        check(&[], None);
-        check(&[b"Basic YW5hOnNlY3JldA==", b"Basic YW5hOnNlY3JldA=="], None);
-        check(&[b""], None);
-        check(&[b"Basic"], None);
-        check(&[b"Basic "], None);
-        check(&[b"BasicYW5hOnNlY3JldA=="], None);
-        check(&[b"Bearer YW5hOnNlY3JldA=="], None);
-        check(&[b"Basic YW5hOnNlY3JldA="], None); // padding cut
-        check(&[b"Basic YW5hOnNlY3JldA== x"], None);
-        check(&[b"Basic YW5hOnNlY3JldB=="], None); // stray bits at the end
-        check(&[b"Basic \xff\xfe"], None);
-        check(&[b"Basic YW5hOnNlY3Jl"], None); // ana:secre
-        check(&[b"Basic YW5hOnNlY3JldA0="], None); // ana:secret\r
-        check(&[b"Basic YW5hOnNlY3JldAA="], None); // ana:secret\0
-        check(&[b"Basic YW5h"], None); // ana
-        check(&[b"Basic YW5hOg=="], None); // ana:
-        check(&[b"Basic OnNlY3JldA=="], None); // :secret
-        check(&[b"Basic QU5BOnNlY3JldA=="], None); // ANA:secret
-        check(&[b"Basic YW5hOmE6Yg=="], None); // ana:a:b, ben's password
-    }
-
-    #[test]
-    fn longer_credentials_than_any_user_can_have_are_wrong() {
-        let long = BASE64_STANDARD.encode([b'a'; 5000]);
-        check(&[format!("Basic {long}").as_bytes()], None);
-    }
-
-    #[test]
-    fn credentials_are_checked_when_they_are_made() {
-        let parse = |text: &str| text.parse::<Credentials>().map(|user| user.name().to_owned());
-        assert_eq!(parse("ana:se:cret"), Ok("ana".to_owned()));
-        assert_eq!(parse("ana"), Err(CredentialsError::MissingColon));
-        assert_eq!(parse(""), Err(CredentialsError::MissingColon));
-        assert_eq!(parse(":secret"), Err(CredentialsError::EmptyName));
-        assert_eq!(parse("ana:"), Err(CredentialsError::EmptyPassword));
-        assert_eq!(parse("ana:secret\n"), Err(CredentialsError::ControlCharacter));
-        assert_eq!(parse("a\u{7f}na:secret"), Err(CredentialsError::ControlCharacter));
-        assert_eq!(parse(&format!("ana:{}", "x".repeat(252))), Ok("ana".to_owned()));
-        assert_eq!(parse(&format!("ana:{}", "x".repeat(253))), Err(CredentialsError::TooLong { max: 256 }));
-        assert_eq!(Credentials::new("a:b", "c").unwrap_err(), CredentialsError::ColonInName);
+        let Ok(answer) = guarded.serve(request("one more")).await;
+        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));
+        assert!(!answer.headers().contains_key("proxy-authenticate"));
     }
 
     #[test]
     fn no_debug_output_shows_a_password() {
-        let layer = ProxyAuthLayer::new(users());
-        let text = format!("{layer:?} {:?} {:#?}", layer.layer(()), users());
+        let users =
+            ["ana:secret", "ben:a:b", "ben:new", "zoë:pässwörd"].map(|text| text.parse::<Credentials>().unwrap());
+        let layer = ProxyAuthLayer::new(users.clone());
+        let text = format!("{layer:?} {:?} {users:#?}", layer.layer(()));
         assert!(text.contains("ana"));
         for password in ["secret", "a:b", "new", "pässwörd", "115, 101, 99"] {
             assert!(!text.contains(password), "{password} in {text}");

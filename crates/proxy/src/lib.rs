@@ -7,7 +7,8 @@
 //!
 //! - [`ForwardProxy`]: a service over requests. One with an absolute `http` URI goes on through an HTTP client; CONNECT
 //!   becomes a [`Tunnel`]. Client, dialer and relay are services that the proxy is given: it opens no connection itself.
-//! - [`ProxyAuthLayer`]: lets through who has [`Credentials`]; others get 407. It stands outside of the proxy.
+//! - [`ProxyAuthLayer`]: lets through the [`Users`] it is given, a list of [`Credentials`], a [`UsersFile`] with hashed
+//!   passwords, or both; others get 407. It stands outside of the proxy.
 //! - [`Rules`]: the address policy, asked by the dialers just before they connect: a list of [`Rule`]s, of which the first
 //!   that matches decides. What none matches is allowed if it is public.
 //! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back.
@@ -88,6 +89,7 @@
 //! | a time limit passed on the way | 504 |
 //! | the request was here before, or is for an address of the proxy itself | 508 |
 //! | the dialer is not set up for it | 500 |
+//! | too many passwords wait to be verified | 503 |
 //! | TRACE or OPTIONS with `Max-Forwards: 0`, `OPTIONS *` | 200 |
 //!
 //! Each but the last has one line of text, which tells what the client asked for and never the address behind a name.
@@ -97,13 +99,19 @@
 //!
 //! # Cancellation
 //!
-//! Dropping the future of a request drops its dial, or what the client does for it. Nothing runs in the background.
+//! Dropping the future of a request drops its dial, or what the client does for it. Nothing runs in the background but the
+//! verification of a password that has begun, which comes to its end on a thread of its own.
 //!
 //! # Limits
 //!
 //! | bound | value | why |
 //! |---|---|---|
 //! | [`Credentials::MAX_LEN`] | 256 bytes | each comparison takes the time of the longest |
+//! | [`UsersFile::MAX_BYTES`], [`MAX_USERS`](UsersFile::MAX_USERS), [`MAX_LINE`](UsersFile::MAX_LINE) | 4 MiB, 10,000 users, 1,024 bytes | a users file is held in memory |
+//! | [`UsersFile::MAX_BCRYPT_COST`], [`MAX_SHA512_ROUNDS`](UsersFile::MAX_SHA512_ROUNDS) | 14; 1,000,000 | every guess costs as much: about a second of one core |
+//! | verifications of passwords at a time | half as many as cores, one at least | connections need the rest |
+//! | [`UsersFile::MAX_VERIFICATIONS`], [`MAX_VERIFICATIONS_PER_ADDRESS`](UsersFile::MAX_VERIFICATIONS_PER_ADDRESS) | 1,024; 256 | beyond them the answer is 503 |
+//! | [`UsersFile::REMEMBERED`] | 5 minutes after the last use | one password for each user of the file, as a digest |
 //! | [`Pseudonym::MAX_LEN`] | 64 bytes | it travels with every message |
 //! | Max-Forwards | 4,294,967,295 | a greater one is lowered to it |
 //!
@@ -119,12 +127,14 @@
 //! | RFC 9110 section 9.3.6, CONNECT | done |
 //! | RFC 9931, CONNECT that is refused | the HTTP/1.1 server closes the connection behind the answer |
 //! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
+//! | RFC 9110 section 10.2.3, Retry-After | with 503, in seconds |
 //! | RFC 9110 section 15.2, informational responses | forwarded |
 //! | RFC 9112 section 3.2.2, absolute-form | done |
 //! | RFC 9112 section 3.2.4, `OPTIONS` with an empty path, to be sent as `*` | sent as `/` |
 
 mod answer;
 mod auth;
+mod caller;
 mod connect;
 mod error;
 mod forward;
@@ -133,7 +143,8 @@ mod rules;
 mod trace;
 mod upload;
 
-pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer};
+pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer, Users, UsersFile, UsersFileError, UsersFileErrorKind};
+pub use caller::Caller;
 pub use connect::Tunnel;
 pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;

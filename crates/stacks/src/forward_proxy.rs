@@ -4,7 +4,7 @@ use chaski_client::{Client, ClientConfig};
 use chaski_core::{Conn, Service, optional, stack};
 use chaski_http_core::{Http1ClientConfig, Http1Connector, Http1Server, Http1ServerConfig, Http1ServerError};
 use chaski_net::{Dialer, Relay, RelayConfig};
-use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Rules};
+use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
 use tokio::net::TcpStream;
 
@@ -14,7 +14,7 @@ use crate::recorded_relay::RecordedRelay;
 #[derive(Clone, Debug)]
 pub struct ForwardProxyConfig {
     rules: Rules,
-    users: Option<Vec<Credentials>>,
+    users: Option<Users>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     access_log: Option<AccessLogSink>,
@@ -54,7 +54,15 @@ impl ForwardProxyConfig {
     /// Unless this is called, nobody is asked: everybody who can connect is served.
     #[must_use]
     pub fn with_users(mut self, users: impl IntoIterator<Item = Credentials>) -> Self {
-        self.users.get_or_insert_default().extend(users);
+        self.users = Some(self.users.unwrap_or_default().with_credentials(users));
+        self
+    }
+
+    /// Asks clients for a name and a password, one of this file or of those [named](Self::with_users) one by one. The caller
+    /// keeps a clone to have the file read again.
+    #[must_use]
+    pub fn with_users_file(mut self, file: UsersFile) -> Self {
+        self.users = Some(self.users.unwrap_or_default().with_file(file));
         self
     }
 

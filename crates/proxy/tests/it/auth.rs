@@ -4,7 +4,7 @@ use chaski_core::{
     service_fn, stack,
     test_util::{assert_describes_child, mock},
 };
-use chaski_proxy::{Credentials, ProxyAuthLayer};
+use chaski_proxy::{Credentials, ProxyAuthLayer, Users, UsersFile};
 
 use crate::support::{lines, request, response, text};
 
@@ -58,6 +58,33 @@ async fn without_users_nobody_gets_in() {
     let guarded = stack(ProxyAuthLayer::new([]), inside());
     let answer = guarded.serve(request("GET", "http://a.example/", &[ANA])).await.unwrap();
     assert_eq!(answer.status(), 407);
+}
+
+/// PRX-01: with a file too, nothing below the layer sees the credentials.
+#[tokio::test]
+async fn prx_01_users_of_a_file_get_in_beside_those_of_a_list() {
+    let path = std::env::temp_dir().join(format!("chaski-proxy-users-{}", std::process::id()));
+    // python3 -c 'import crypt; print(crypt.crypt("opensesame", "$2a$04$zyxwvutsrqponmlkjihgfe"))'
+    std::fs::write(&path, "ben:$2a$04$zyxwvutsrqponmlkjihgfeOr7dgAtBcVeOZN5Y3mVBGSU0FZWExrq\n").unwrap();
+    let file = UsersFile::load(&path);
+    std::fs::remove_file(&path).unwrap();
+    let users = Users::from(["ana:secret".parse::<Credentials>().unwrap()]).with_file(file.unwrap());
+    let inside = service_fn(async |request: Request| {
+        assert!(!request.headers().contains_key("proxy-authorization"));
+        Ok::<_, BoxError>(response(200, &[&format!("user: {}", request.fact::<User>().unwrap().0)]))
+    });
+    let guarded = stack(ProxyAuthLayer::new(users), inside);
+    for (credentials, user) in [
+        (ANA, Some("ana")),
+        ("proxy-authorization: Basic YmVuOm9wZW5zZXNhbWU=", Some("ben")), // ben:opensesame
+        ("proxy-authorization: Basic YmVuOnNlY3JldA==", None),            // ben:secret
+        ("proxy-authorization: Basic YW5hOm9wZW5zZXNhbWU=", None),        // ana:opensesame
+        ("proxy-authorization: Basic ZGFuOm9wZW5zZXNhbWU=", None),        // dan:opensesame
+    ] {
+        let answer = guarded.serve(request("GET", "http://a.example/", &[credentials])).await.unwrap();
+        assert_eq!(answer.status(), if user.is_some() { 200 } else { 407 }, "{credentials}");
+        assert_eq!(answer.headers().get("user").map(|user| user.to_str().unwrap()), user, "{credentials}");
+    }
 }
 
 #[test]
