@@ -18,7 +18,7 @@ async fn forwarded(keep: bool, request: impl Fn(SocketAddr) -> String, response:
     let target = origin.local_addr().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = listener.local_addr().unwrap();
-    let rules = Rules::public_only().with_allow(target.to_string().parse().unwrap());
+    let rules = Rules::public_only().with_rule(format!("allow {target}").parse().unwrap());
     let stack = forward_proxy(ForwardProxyConfig::default().with_rules(rules).with_header_layout(keep));
     let shutdown = std::sync::Arc::new(Shutdown::new());
     let signal = std::sync::Arc::clone(&shutdown);
