@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 
 fn install() -> Result {
     peers::install()?;
-    peers::install_mdbook()
+    peers::install_wheels()
 }
 
 fn seconds(duration: Duration) -> String {

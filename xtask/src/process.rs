@@ -34,6 +34,13 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// Puts a directory in front of the command's `PATH`, where it is looked into first.
+pub(crate) fn prepend_path(command: &mut Command, directory: &Path) -> Result {
+    let path = env::join_paths([directory.to_owned()].into_iter().chain(search_path()));
+    command.env("PATH", path.map_err(|error| format!("{}: {error}", directory.display()))?);
+    Ok(())
+}
+
 /// Runs to the end with the terminal's own input and output; a failure names the command.
 pub(crate) fn run(command: &mut Command) -> Result {
     let status = command.status().map_err(|error| format!("cannot start `{}`: {error}", shown(command)))?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Result, process, workspace};
+use crate::{Result, peers, process, workspace};
 
 /// Where a skipped test leaves its line.
 const SKIP_LOG: &str = "CHASKI_SKIP_LOG";
@@ -46,7 +46,7 @@ fn run_all(mode: Mode, arguments: &[String], log: &Path) -> Result {
         cargo_test(mode)
     };
     tests.args(selection(arguments)).args(arguments);
-    process::run(prepared(&mut tests, mode, log))?;
+    process::run(prepared(&mut tests, mode, log)?)?;
 
     // Arguments choose among tests and belong to their runner; a doctest knows none of them.
     if !arguments.is_empty() {
@@ -55,7 +55,7 @@ fn run_all(mode: Mode, arguments: &[String], log: &Path) -> Result {
     }
     let mut doctests = process::cargo();
     doctests.args(["test", "--doc", "--workspace", "--all-features"]);
-    process::run(prepared(&mut doctests, mode, log))
+    process::run(prepared(&mut doctests, mode, log)?)
 }
 
 fn nextest(mode: Mode) -> Command {
@@ -78,12 +78,13 @@ fn cargo_test(mode: Mode) -> Command {
     cargo
 }
 
-fn prepared<'a>(command: &'a mut Command, mode: Mode, log: &Path) -> &'a mut Command {
+fn prepared<'a>(command: &'a mut Command, mode: Mode, log: &Path) -> Result<&'a mut Command> {
     command.env(SKIP_LOG, log);
+    process::prepend_path(command, &peers::wheels_path()?)?;
     if mode == Mode::Ci {
         command.env(PEERS, "required");
     }
-    command
+    Ok(command)
 }
 
 /// All packages with all features, unless the arguments name packages themselves.

@@ -6,6 +6,8 @@ mod echo;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod proxy_auth;
 #[cfg(test)]
 mod proxy_forward;
