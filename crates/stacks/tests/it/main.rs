@@ -6,6 +6,8 @@ mod bodies;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod expect;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod layout;
@@ -27,3 +29,5 @@ mod streaming;
 mod telemetry;
 #[cfg(test)]
 mod tunnel;
+#[cfg(test)]
+mod upgrades;
