@@ -5,3 +5,6 @@ struct Introduction;
 
 #[doc = include_str!("../../../book/src/architecture.md")]
 struct Architecture;
+
+#[doc = include_str!("../README.md")]
+struct Readme;
