@@ -17,6 +17,7 @@
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |
 //! | `telemetry` | | `telemetry` | logs, access logs, counters |
 //! | `stacks` | | `stacks` | ready-made stacks of all of these |
+//! | `tower` | | `tower` | the bridge to and from tower's services and layers; brings `stacks` |
 //! | `idna` | | | domain names beyond ASCII |
 //! | `test-util` | | `test_util` | in-memory pipes with faults, mock services, scripted peers |
 //!
@@ -73,3 +74,6 @@ pub use chaski_proxy as proxy;
 pub use chaski_stacks as stacks;
 #[cfg(feature = "telemetry")]
 pub use chaski_telemetry as telemetry;
+
+#[cfg(feature = "tower")]
+pub use chaski_stacks::tower;

@@ -2,6 +2,7 @@
 //!
 //! - [`http_client`]: an HTTP client over TCP: Happy Eyeballs, kept connections, one safe retry.
 //! - [`forward_proxy`]: an HTTP forward proxy, from the accepted connection down.
+//! - `tower`, with the feature of that name: the bridge to and from tower's services and layers.
 //!
 //! Take one as it is, or copy its file and change a layer: there is no protocol code here, and nothing that the crates
 //! below do not offer to everybody. This is the only library that names several layer crates.
@@ -38,6 +39,8 @@
 mod forward_proxy;
 mod http_client;
 mod recorded_relay;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use forward_proxy::{ForwardProxyConfig, forward_proxy};
 pub use http_client::{HttpClient, http_client};

@@ -16,6 +16,8 @@ mod matchers;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod middleware;
+#[cfg(test)]
 mod net;
 #[cfg(test)]
 mod proxy;
@@ -27,6 +29,15 @@ mod smuggling;
 mod streaming;
 #[cfg(test)]
 mod telemetry;
+#[cfg(test)]
+#[cfg(feature = "tower")]
+mod tower_any;
+#[cfg(test)]
+#[cfg(feature = "tower")]
+mod tower_axum;
+#[cfg(test)]
+#[cfg(feature = "tower")]
+mod tower_http_layers;
 #[cfg(test)]
 mod tunnel;
 #[cfg(test)]
