@@ -257,6 +257,18 @@ fn reverse_http_answers_for_an_upstream_that_is_gone() {
 }
 
 #[test]
+fn tower_interop_joins_both_worlds() {
+    let server = Server::start(env!("CARGO_BIN_EXE_tower-interop"));
+    let end = "Host: a\r\nConnection: close\r\n\r\n";
+    let answer = server.talk(&format!("GET /users/ana HTTP/1.1\r\n{end}"));
+    assert!(answer.ends_with(&format!("\r\n\r\n{}", "hello, ana, from 127.0.0.1\n".repeat(3))), "{answer}");
+    let answer = server.talk(&format!("GET /users/ana HTTP/1.1\r\nContent-Length: 65537\r\n{end}"));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = server.talk(&format!("GET /stats HTTP/1.1\r\n{end}"));
+    assert!(answer.contains("requests 1 (0 active, 1 ok, "), "{answer}");
+}
+
+#[test]
 fn forward_proxy_forwards() {
     let origin = Server::start(env!("CARGO_BIN_EXE_http-hello"));
     let proxy = Server::start(env!("CARGO_BIN_EXE_forward-proxy"));
