@@ -89,6 +89,8 @@ pub mod peek;
 mod relay;
 mod resolver;
 mod tcp;
+#[cfg(unix)]
+mod unix;
 
 pub use dialer::{DialAttempt, DialOutcome, DialReport, Dialer, IpFamily, LocalAddr};
 pub use error::{BindError, ResolveError, SocketOptionError};
@@ -96,3 +98,5 @@ pub use options::SocketOptions;
 pub use relay::{Relay, RelayConfig, RelayCounters, RelayOutcome, RelayReport, RelaySide, RelayStep};
 pub use resolver::{Addrs, Lookup, SystemResolver};
 pub use tcp::{Adopt, DialAddr, TcpListener, TcpTransport, adopt};
+#[cfg(unix)]
+pub use unix::{PeerCredentials, UnixAddr, UnixConnector, UnixListener, UnixOptions, adopt_unix};

@@ -10,5 +10,7 @@ mod listen;
 mod peek;
 #[cfg(test)]
 mod relay;
+#[cfg(all(test, unix))]
+mod unix;
 #[cfg(test)]
 mod unmet;

@@ -19,6 +19,8 @@ mod messages;
 mod middleware;
 #[cfg(test)]
 mod net;
+#[cfg(all(test, unix))]
+mod peers;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
@@ -40,5 +42,7 @@ mod tower_axum;
 mod tower_http_layers;
 #[cfg(test)]
 mod tunnel;
+#[cfg(all(test, unix))]
+mod unix;
 #[cfg(test)]
 mod upgrades;
