@@ -1,13 +1,16 @@
+#[cfg(target_os = "linux")]
+use std::{io, net::IpAddr};
 use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
-use chaski_core::{
-    Connect, ConnectStage, EffectiveSocketOptions, HostPort, Route, Service, SocketAddrs, find_cause, service_fn,
-};
-use chaski_net::{Addrs, DialReport, Dialer, LocalAddr, Lookup, SocketOptionError, SocketOptions, TcpListener};
+use chaski_core::{Connect, ConnectStage, EffectiveSocketOptions, HostPort, Service, SocketAddrs, find_cause};
+#[cfg(target_os = "linux")]
+use chaski_core::{Route, service_fn};
+#[cfg(target_os = "linux")]
+use chaski_net::{Addrs, LocalAddr, Lookup};
+use chaski_net::{DialReport, Dialer, SocketOptionError, SocketOptions, TcpListener};
 use socket2::SockRef;
 
 /// NET-01: on both ends of a dialed connection, as the kernel tells.
