@@ -10,7 +10,7 @@
 //! | feature | default | module | what |
 //! |---|---|---|---|
 //! | | always | the root, [`http`](mod@http) | the contract: services, layers, extensions, connections, addresses, bodies |
-//! | `net` | yes | [`net`] | listeners, dialer, relay; TCP and in memory |
+//! | `net` | yes | [`net`] | listeners, dialer, relay; TCP, Unix sockets and in memory |
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
 //! | `client` | | `client` | the HTTP client |
 //! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, spans, facts, matchers |

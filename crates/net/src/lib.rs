@@ -1,4 +1,4 @@
-//! Where connections come from, TCP and in-memory listeners and connectors, and how two of them are joined.
+//! Where connections come from, listeners and connectors over TCP, on Unix sockets and in memory, and how two of them are joined.
 //!
 //! Use it to accept and to dial plain byte streams under a stack of your own. Those who want an HTTP server, a client or
 //! a proxy begin with the `chaski` crate, whose ready-made stacks stand on this one.
@@ -11,6 +11,8 @@
 //!   [`Lookup`], by default [`SystemResolver`]), addresses past its policy and then, raced by Happy Eyeballs, through its
 //!   transport (a service of [`DialAddr`], by default [`TcpTransport`]). [`IpFamily`] and [`LocalAddr`] in the route steer it.
 //! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
+//! - `UnixListener` and `UnixConnector` are the same on Unix sockets, with `PeerCredentials` as a fact. A `Dialer` never
+//!   dials a Unix socket.
 //! - [`Relay`] joins two connections (a `Bridge`) and moves bytes both ways until both directions have ended.
 //! - [`matcher`] has tests of a connection's addresses: networks, ports, loopback.
 //! - [`peek`] looks at the first bytes of a connection, and has one port serve several protocols.
@@ -60,6 +62,8 @@
 //! |---|---|---|
 //! | open connections of a listener | [`TcpListener::DEFAULT_MAX_CONNECTIONS`] | `with_max_connections` |
 //! | connections waiting to be accepted | [`SocketOptions::DEFAULT_BACKLOG`], in memory 128 | `backlog` |
+//! | an idle connection whose peer is gone | 2 minutes, by keepalive | `with_keepalive`, `with_keepalive_probes` |
+//! | written data that nobody acknowledges | the system's, 15 minutes on Linux | `with_user_timeout` |
 //! | pause when `accept` fails for want of resources | 5 ms, doubling to 1 s | |
 //! | one connect | [`Dialer::DEFAULT_CONNECT_TIMEOUT`] | `with_connect_timeout` |
 //! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
@@ -67,6 +71,11 @@
 //! | first byte, silence, half-open time, shutdown and buffers of a relay | see [`RelayConfig`] | its `with_..` |
 //! | bytes looked at, and time to choose a protocol | [`DEFAULT_LIMIT`](peek::PeekLayer::DEFAULT_LIMIT), [`DEFAULT_TIMEOUT`](peek::PeekLayer::DEFAULT_TIMEOUT) | `with_limit`, `with_timeout` |
 //! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
+//!
+//! # Platforms
+//!
+//! Linux, macOS and Windows build it. What a system lacks is an error where somebody asks for it: see [`SocketOptions`].
+//! Unix sockets are there on Unix, abstract names on Linux and Android.
 //!
 //! # Specification
 //!
@@ -78,6 +87,10 @@
 //! | RFC 4007 section 11, zones | yes, numbers and names of interfaces | `net_05_..` |
 //! | RFC 8446 sections 4 and 5.1, how a client's first record begins | yes | `a_client_hello_is_known_by_six_bytes` |
 //! | RFC 4291 section 2.5.5.2, IPv4-mapped addresses | dialed as IPv4, recorded as IPv4 | `net_04_..` |
+//! | RFC 3493 section 5.3, `IPV6_V6ONLY` | set on every listener of `[::]`, whatever the system's default | `a_listener_takes_both_families_or_one` |
+//! | RFC 2474 section 3, DSCP; RFC 3168 section 5, ECN | the former can be set, the latter is TCP's | `the_traffic_class_is_..` |
+//! | RFC 5482, user timeout | this end's alone; the TCP option that tells the peer is not sent | `net_10_..` |
+//! | RFC 9293 section 3.8.4, keepalive | yes, on by default | `net_10_..` |
 
 mod accept;
 mod dialer;

@@ -10,7 +10,8 @@ mod listen;
 mod peek;
 #[cfg(test)]
 mod relay;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod unix;
 #[cfg(test)]
 mod unmet;

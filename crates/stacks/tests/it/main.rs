@@ -19,7 +19,8 @@ mod messages;
 mod middleware;
 #[cfg(test)]
 mod net;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod peers;
 #[cfg(test)]
 mod proxy;
@@ -42,7 +43,8 @@ mod tower_axum;
 mod tower_http_layers;
 #[cfg(test)]
 mod tunnel;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod unix;
 #[cfg(test)]
 mod upgrades;

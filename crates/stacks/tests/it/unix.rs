@@ -67,7 +67,7 @@ fn check<S: Service<Conn<UnixStream>>>(server: S) -> S {
 async fn describe(request: Request) -> Result<Response, Infallible> {
     let host = request.headers()["host"].to_str().unwrap_or_default().to_owned();
     let peer = request.fact::<PeerCredentials>().map(|peer| peer.uid);
-    let path = request.fact::<UnixAddr>().map(|addr| addr.to_string());
+    let path = request.fact::<UnixAddr>().map(ToString::to_string);
     let uri = request.uri().path();
     Ok(Response::new(Body::full(format!("{host}{uri} by {peer:?} at {path:?}"))))
 }
