@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 mod odd;
 mod property;
+mod wakes;
 
 use std::time::Duration;
 
