@@ -8,7 +8,7 @@ use chaski_core::{
 };
 use http::{HeaderValue, StatusCode, header};
 
-use crate::answer::Refusal;
+use crate::{Pseudonym, answer::Refusal, status::ProxyError};
 
 mod basic;
 mod credentials;
@@ -69,12 +69,21 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 #[derive(Clone, Debug)]
 pub struct ProxyAuthLayer {
     users: Arc<Users>,
+    name: Option<Pseudonym>,
 }
 
 impl ProxyAuthLayer {
     /// Lets these users through.
     pub fn new(users: impl Into<Users>) -> Self {
-        Self { users: Arc::new(users.into()) }
+        Self { users: Arc::new(users.into()), name: None }
+    }
+
+    /// Names the proxy in the Proxy-Status of answers. Give it the [name of the proxy](crate::ForwardProxy::with_pseudonym)
+    /// below. Default: none, and no Proxy-Status.
+    #[must_use]
+    pub fn with_pseudonym(mut self, name: Pseudonym) -> Self {
+        self.name = Some(name);
+        self
     }
 }
 
@@ -82,7 +91,7 @@ impl<S> Layer<S> for ProxyAuthLayer {
     type Service = ProxyAuth<S>;
 
     fn layer(&self, inner: S) -> ProxyAuth<S> {
-        ProxyAuth { users: Arc::clone(&self.users), inner }
+        ProxyAuth { users: Arc::clone(&self.users), name: self.name.clone(), inner }
     }
 }
 
@@ -90,6 +99,7 @@ impl<S> Layer<S> for ProxyAuthLayer {
 #[derive(Clone, Debug)]
 pub struct ProxyAuth<S> {
     users: Arc<Users>,
+    name: Option<Pseudonym>,
     inner: S,
 }
 
@@ -110,11 +120,11 @@ where
             Ok(None) => {
                 let offered = request.headers().contains_key(header::PROXY_AUTHORIZATION);
                 tracing::debug!(offered, "a request without valid proxy credentials is refused");
-                return Ok(challenge());
+                return Ok(challenge(self.name.as_ref()));
             }
             Err(Busy) => {
                 tracing::debug!("a request is refused because too many passwords wait to be verified");
-                return Ok(busy());
+                return Ok(busy(self.name.as_ref()));
             }
         };
         request.headers_mut().remove(header::PROXY_AUTHORIZATION);
@@ -134,16 +144,24 @@ where
 
 /// RFC 9110 section 15.5.8. Credentials that cannot be read get the same answer as wrong ones and none: a client has to
 /// do the same about each.
-fn challenge() -> Response {
-    let mut response =
-        Refusal::new(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "proxy authentication required").into_response();
+fn challenge(by: Option<&Pseudonym>) -> Response {
+    let refusal = Refusal::new(
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        ProxyError::HttpRequestDenied,
+        "proxy authentication required",
+    );
+    let mut response = refusal.into_response(by);
     response.headers_mut().insert(header::PROXY_AUTHENTICATE, CHALLENGE);
     response
 }
 
-fn busy() -> Response {
-    let text = "too many passwords are being verified, try again";
-    let mut response = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+fn busy(by: Option<&Pseudonym>) -> Response {
+    let refusal = Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        ProxyError::ProxyInternalResponse,
+        "too many passwords are being verified, try again",
+    );
+    let mut response = refusal.into_response(by);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     response
 }

@@ -9,14 +9,14 @@ use chaski_core::{
 use http::{StatusCode, Uri, header};
 use http_body::Body as _;
 
-use crate::answer::Refusal;
+use crate::{answer::Refusal, status::ProxyError};
 
 /// Answers CONNECT requests: dials the target, then says 200 and relays (RFC 9110 section 9.3.6).
 ///
 /// `D` dials, and holds the address policy; `R` relays between the client's connection and the dialed one. The answer
 /// waits for the dial, so that a client that reads 200 has a tunnel, and one that has none learns why: 502, 504, 403 or
 /// 500 with a line of text. [`ForwardProxy`](crate::ForwardProxy) holds one of these; alone it is a proxy that does
-/// nothing but tunnel.
+/// nothing but tunnel, and has no name to put into Via and Proxy-Status.
 ///
 /// Every port is dialed that the policy allows. A [`Route`] in the request's extensions, put there by a layer above,
 /// goes to the dialer.
@@ -84,12 +84,16 @@ where
 
     async fn serve(&self, request: Request) -> Result<Response, Infallible> {
         if request.method() != http::Method::CONNECT {
-            let mut response =
-                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this proxy takes CONNECT requests only").into_response();
+            let refusal = Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ProxyError::HttpRequestError,
+                "this proxy takes CONNECT requests only",
+            );
+            let mut response = refusal.into_response(None);
             response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("CONNECT"));
             return Ok(response);
         }
-        Ok(self.open(request).await.unwrap_or_else(Refusal::into_response))
+        Ok(self.open(request).await.unwrap_or_else(|refusal| refusal.into_response(None)))
     }
 
     fn describe(&self) -> Description {

@@ -14,6 +14,7 @@ use crate::{
     answer::Refusal,
     connect::{checked, has_content},
     hop::{self, Forwards, Pseudonym, Via},
+    status::{self, ProxyError},
     trace, upload,
 };
 
@@ -50,14 +51,14 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         Self { client, tunnel: Tunnel::new(dialer, relay), via: Via::new(Pseudonym::random()) }
     }
 
-    /// Sets the name in Via.
+    /// Sets the name in Via and Proxy-Status.
     #[must_use]
     pub fn with_pseudonym(mut self, pseudonym: Pseudonym) -> Self {
         self.via = Via::new(pseudonym);
         self
     }
 
-    /// The name in Via.
+    /// The name in Via and Proxy-Status.
     pub fn pseudonym(&self) -> &Pseudonym {
         self.via.pseudonym()
     }
@@ -119,24 +120,21 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         match response.status() {
             // Nobody was asked to switch: Upgrade is not passed on.
             StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_GATEWAY,
-                    format!("{target} switched protocols without being asked"),
-                ));
+                let text = format!("{target} switched protocols without being asked");
+                return Err(Refusal::instead_of(response.status(), text));
             }
             // RFC 9110 section 15.5.8: a 407 speaks for the proxy that sends it. Handed on, it would make the client
             // offer this proxy's credentials to whoever asked.
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_GATEWAY,
-                    format!("{target}, or a proxy on the way there, asked for proxy credentials"),
-                ));
+                let text = format!("{target}, or a proxy on the way there, asked for proxy credentials");
+                return Err(Refusal::instead_of(response.status(), text));
             }
             _ => {}
         }
         let received = response.version();
         hop::strip_response(response.headers_mut());
         self.via.append(received, response.headers_mut());
+        status::pass_on(self.pseudonym(), response.status(), response.headers_mut());
         Ok(response)
     }
 }
@@ -162,7 +160,7 @@ where
         } else {
             self.forward(request).await
         };
-        Ok(answer.unwrap_or_else(Refusal::into_response))
+        Ok(answer.unwrap_or_else(|refusal| refusal.into_response(Some(self.pseudonym()))))
     }
 
     fn describe(&self) -> Description {
@@ -195,7 +193,8 @@ fn http_target(uri: &Uri) -> Result<HostPort, Refusal> {
             return Err(Refusal::bad_request(format!("{scheme} goes through a proxy by CONNECT")));
         }
         _ => {
-            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("this proxy does not speak {scheme}")));
+            let text = format!("this proxy does not speak {scheme}");
+            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, ProxyError::ProxyInternalResponse, text));
         }
     }
     // RFC 9110 section 4.2.4: userinfo is an error in what comes from others; it dresses one host up as another.

@@ -11,7 +11,7 @@
 //!   passwords, or both; others get 407. It stands outside of the proxy.
 //! - [`Rules`]: the address policy, asked by the dialers just before they connect: a list of [`Rule`]s, of which the first
 //!   that matches decides. What none matches is allowed if it is public.
-//! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back.
+//! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back, and in Proxy-Status.
 //!
 //! # Example
 //!
@@ -76,23 +76,29 @@
 //!
 //! # What it answers itself
 //!
-//! | request, or what became of it | answer |
-//! |---|---|
-//! | no absolute URI; `https` in one, which is for CONNECT; userinfo; a host that is none | 400 |
-//! | CONNECT without a port, or with content | 400 |
-//! | Connection names a field for all recipients, such as Host | 400 |
-//! | the request's body is malformed or breaks off; it stalls | 400; 408 |
-//! | the rules refuse | 403 |
-//! | no valid credentials | 407 |
-//! | another scheme than `http` | 501 |
-//! | the target cannot be resolved, connected or understood; it asks for proxy credentials | 502 |
-//! | a time limit passed on the way | 504 |
-//! | the request was here before, or is for an address of the proxy itself | 508 |
-//! | the dialer is not set up for it | 500 |
-//! | too many passwords wait to be verified | 503 |
-//! | TRACE or OPTIONS with `Max-Forwards: 0`, `OPTIONS *` | 200 |
+//! | request, or what became of it | answer | `error` in Proxy-Status |
+//! |---|---|---|
+//! | no absolute URI; `https` in one, which is for CONNECT; userinfo; a host that is none | 400 | `http_request_error` |
+//! | CONNECT without a port, or with content | 400 | `http_request_error` |
+//! | Connection names a field for all recipients, such as Host | 400 | `http_request_error` |
+//! | the request's body is malformed or breaks off; it stalls | 400; 408 | `http_request_error` |
+//! | the rules refuse the name; an address | 403 | `http_request_denied`; `destination_ip_prohibited` |
+//! | no valid credentials | 407 | `http_request_denied` |
+//! | too many passwords wait to be verified | 503 | `proxy_internal_response` |
+//! | another scheme than `http` | 501 | `proxy_internal_response` |
+//! | the target's name cannot be resolved | 502 | `dns_error` |
+//! | it cannot be connected | 502 | `connection_refused`, `connection_terminated`, `connection_timeout`, `destination_ip_unroutable`, `destination_unavailable` |
+//! | a handshake failed | 502 | `tls_protocol_error`, `http_protocol_error` |
+//! | the connection ended before a response | 502 | `connection_terminated` |
+//! | the response cannot be understood; it asks for proxy credentials | 502 | `http_protocol_error` |
+//! | a time limit passed while resolving; connecting; waiting for the response | 504 | `dns_timeout`; `connection_timeout`; `http_response_timeout` |
+//! | the request was here before, or is for an address of the proxy itself | 508 | `proxy_loop_detected` |
+//! | the dialer is not set up for it | 500 | `proxy_configuration_error` |
+//! | TRACE or OPTIONS with `Max-Forwards: 0`, `OPTIONS *` | 200 | |
 //!
 //! Each but the last has one line of text, which tells what the client asked for and never the address behind a name.
+//! Proxy-Status (RFC 9209) has the same line as `details`, and names the proxy by its [`Pseudonym`]. On a response that is
+//! handed on, this proxy adds itself to the Proxy-Status of others, last, with the status that it received; it begins none.
 //!
 //! Upgrade in absolute-form is not passed on (RFC 9110 section 7.8 lets a recipient ignore it): the request goes as if
 //! it had not been asked. WebSocket clients use CONNECT with a proxy (RFC 6455 section 4.1).
@@ -130,6 +136,8 @@
 //! | RFC 9110 section 10.2.3, Retry-After | with 503, in seconds |
 //! | RFC 9110 section 15.2, informational responses | forwarded |
 //! | RFC 9112 section 3.2.2, absolute-form | done |
+//! | RFC 9209 section 2, Proxy-Status | done in the head, not in trailers; `rcode` and `next-hop` are not told |
+//! | RFC 9209 section 2.3, types of errors | the registered ones that have a cause here |
 //! | RFC 9112 section 3.2.4, `OPTIONS` with an empty path, to be sent as `*` | sent as `/` |
 
 mod answer;
@@ -140,6 +148,7 @@ mod error;
 mod forward;
 mod hop;
 mod rules;
+mod status;
 mod trace;
 mod upload;
 

@@ -1,10 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use chaski_client::{Client, ClientConfig};
-use chaski_core::{Conn, Service, optional, stack};
-use chaski_http_core::{Http1ClientConfig, Http1Connector, Http1Server, Http1ServerConfig, Http1ServerError};
+use chaski_client::{Client, ClientConfig, ClientError};
+use chaski_core::{BoxError, Conn, Service, ServiceExt, find_cause, optional, stack};
+use chaski_http_core::{
+    Http1ClientConfig, Http1Connector, Http1Error, Http1Server, Http1ServerConfig, Http1ServerError,
+};
 use chaski_net::{Dialer, Relay, RelayConfig};
-use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Rules, Users, UsersFile};
+use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
 use tokio::net::TcpStream;
 
@@ -111,6 +113,8 @@ pub fn forward_proxy(
     config: ForwardProxyConfig,
 ) -> impl Service<Conn<TcpStream>, Output = (), Error = Http1ServerError> {
     let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics, header_layout } = config;
+    // In Via, and in the Proxy-Status of all that answer here.
+    let name = Pseudonym::random();
     // One dialer for requests and tunnels: the rules are asked just before every connect, whatever led there.
     let dialer = Arc::new(
         Dialer::new().with_policy(rules).with_connect_timeout(connect_timeout).with_total_timeout(connect_timeout),
@@ -133,13 +137,15 @@ pub fn forward_proxy(
             metrics.request_layer(),
             optional(access_log.map(AccessLogLayer::new)),
             // Outside of the proxy: who is not let in learns nothing about targets, not even by the time it takes.
-            optional(users.map(ProxyAuthLayer::new)),
+            optional(users.map(|users| ProxyAuthLayer::new(users).with_pseudonym(name.clone()))),
         ),
         ForwardProxy::new(
-            client,
+            // Below the proxy, which knows no HTTP engine: it tells the client what became of the connection.
+            ServiceExt::map_err(client, name_the_end),
             dialer,
             RecordedRelay::new(Relay::new(RelayConfig::default().with_idle(idle_timeout))),
-        ),
+        )
+        .with_pseudonym(name),
     );
     stack(
         metrics.connection_layer(),
@@ -147,6 +153,17 @@ pub fn forward_proxy(
             Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout)).with_header_layout(header_layout),
         ),
     )
+}
+
+/// Names the end of a connection by the error that IO has for it. An engine's own error for an orderly close before a
+/// response cannot be told from one for a malformed response where engines are not known.
+fn name_the_end(error: ClientError) -> BoxError {
+    match find_cause::<Http1Error>(&error) {
+        Some(Http1Error::ClosedBeforeResponse { .. } | Http1Error::TruncatedHead) => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, error).into()
+        }
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod proxy_forward;
 #[cfg(test)]
 mod proxy_large;
 #[cfg(test)]
+mod proxy_status;
+#[cfg(test)]
 mod proxy_trouble;
 #[cfg(test)]
 mod proxy_tunnel;

@@ -86,7 +86,7 @@ use crate::{Addrs, DialAddr, Lookup, ResolveError, SocketOptions, SystemResolver
 ///
 /// [`ConnectError`], with every address tried and its error, in the order in which the attempts began: at the stage
 /// `Config` (target or route cannot be honoured), `Resolve`, `Policy` (it refused all), `Dial`, or `Timeout` (the whole
-/// dial, or every attempt, took too long), with [`Elapsed`] as its source.
+/// dial, or every attempt, took too long). Its source is [`Elapsed`] where a limit passed, also while resolving.
 ///
 /// # Cancel safety
 ///
@@ -277,7 +277,7 @@ where
             Target::Host(HostPort { host: Host::Zoned(ip, zone), port }) => {
                 let scope = before(deadline.as_mut(), scope_id(*ip, zone)).await;
                 let scope = scope
-                    .ok_or_else(|| self.too_late("looking up the zone", target))?
+                    .ok_or_else(|| self.too_late(ConnectStage::Resolve, "looking up the zone", target))?
                     .map_err(|error| failed(ConnectStage::Resolve, target).with_source(error))?;
                 let addr = SocketAddrV6::new(*ip, *port, 0, scope);
                 return Ok((literal(addr.into(), family, target)?, local));
@@ -294,7 +294,7 @@ where
         let answer = before(deadline, self.resolver.serve(lookup)).await;
         report.resolving = Some(asked.elapsed());
         let answer = answer
-            .ok_or_else(|| self.too_late("resolving the name", target))?
+            .ok_or_else(|| self.too_late(ConnectStage::Resolve, "resolving the name", target))?
             .map_err(|error| failed(ConnectStage::Resolve, target).with_source(error.into_box_error()))?;
         report.resolved = answer.iter().copied().collect();
         let addrs = plan::order(answer, port, family, self.max_attempts);
@@ -315,7 +315,7 @@ impl<R, T> Dialer<R, T> {
         };
         let all_were = |outcomes: &[DialOutcome]| tried.iter().all(|tried| outcomes.contains(&tried.outcome));
         let error = if finish.deadline_passed {
-            self.too_late("connecting", target)
+            self.too_late(ConnectStage::Timeout, "connecting", target)
         } else if all_were(&[DialOutcome::Refused]) {
             failed(ConnectStage::Policy, target)
         } else if all_were(&[DialOutcome::Refused, DialOutcome::TimedOut]) {
@@ -331,8 +331,8 @@ impl<R, T> Dialer<R, T> {
         Err(error.with_attempts(attempts.collect()))
     }
 
-    fn too_late(&self, what: &'static str, target: &Target) -> ConnectError {
-        failed(ConnectStage::Timeout, target).with_source(Elapsed { what, limit: self.total_timeout })
+    fn too_late(&self, stage: ConnectStage, what: &'static str, target: &Target) -> ConnectError {
+        failed(stage, target).with_source(Elapsed { what, limit: self.total_timeout })
     }
 }
 

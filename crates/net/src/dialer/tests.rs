@@ -306,7 +306,7 @@ async fn resolving_counts_towards_the_limit_of_the_dial() {
     let began = Instant::now();
     let error = dialer(resolver("::a", 3_600_000), &network).serve(to("example.com:80")).await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::from_secs(30));
-    assert_eq!(error.stage(), ConnectStage::Timeout);
+    assert_eq!(error.stage(), ConnectStage::Resolve);
     assert_eq!(find_cause::<Elapsed>(&error).unwrap().what, "resolving the name");
 }
 

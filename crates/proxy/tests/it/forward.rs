@@ -245,9 +245,57 @@ async fn answers_that_speak_to_the_proxy_alone_become_502() {
         let (_, mut back) = Bench::new().forwarded(sent, answer).await;
         assert_eq!(back.status(), 502);
         assert!(Upgrade::detach(&mut back).is_none());
-        assert_eq!(lines(back.headers()), ["content-type: text/plain; charset=utf-8"]);
+        let details = expected.trim_end();
+        let said = format!("me;error=http_protocol_error;received-status={status};details=\"{details}\"");
+        let expected_lines = ["content-type: text/plain; charset=utf-8".to_owned(), format!("proxy-status: {said}")];
+        assert_eq!(lines(back.headers()), expected_lines);
         assert_eq!(text(back).await, expected);
     }
+}
+
+/// RFC 9209 section 2: what proxies on the way said stays, and this one comes last; where none did, Via is enough.
+#[tokio::test]
+async fn a_list_of_proxies_goes_on_and_none_is_begun() {
+    for (answer, expected) in [
+        (response(200, &[]), &["via: 1.1 me"][..]),
+        (
+            response(502, &["proxy-status: far, \"near by\";error=dns_error", "connection: close"]),
+            &["proxy-status: far, \"near by\";error=dns_error", "proxy-status: me;received-status=502", "via: 1.1 me"],
+        ),
+    ] {
+        let (_, back) = Bench::new().forwarded(request("GET", "http://a.example/", &[]), answer).await;
+        assert_eq!(lines(back.headers()), expected);
+    }
+}
+
+/// Each kind of answer that the proxy makes without asking anybody names its cause.
+#[tokio::test]
+async fn own_answers_tell_their_cause() {
+    let cases = [
+        (request("GET", "/", &[]), 400, "me;error=http_request_error;status-code=400;details=\"this is a proxy: "),
+        (
+            request("CONNECT", "a.example", &[]),
+            400,
+            "me;error=http_request_error;status-code=400;details=\"the target of ",
+        ),
+        (
+            request("GET", "ftp://a.example/", &[]),
+            501,
+            "me;error=proxy_internal_response;details=\"this proxy does not ",
+        ),
+        (
+            request("GET", "http://a.example/", &["via: 1.1 me"]),
+            508,
+            "me;error=proxy_loop_detected;details=\"this request ",
+        ),
+    ];
+    for (sent, status, expected) in cases {
+        let answer = Bench::new().answered(sent).await;
+        let said = answer.headers()["proxy-status"].to_str().unwrap();
+        assert!(answer.status().as_u16() == status && said.starts_with(expected), "{said}");
+    }
+    let options = Bench::new().answered(request("OPTIONS", "http://a.example/", &["max-forwards: 0"])).await;
+    assert!(!options.headers().contains_key("proxy-status"), "this proxy is the final recipient: {options:?}");
 }
 
 /// What is known about the client stays on the request, what is known about the server on the response.
