@@ -1,8 +1,8 @@
 //! Proxy-Status (RFC 9209), as clients see it.
 
-use std::{io::Write, net::TcpListener};
+use std::{io::Write, net::SocketAddr};
 
-use crate::support::{Chaski, curl, needs, origin, read_head, text};
+use crate::support::{Chaski, curl, needs, origin, read_head, reserve, text};
 
 /// The values of Proxy-Status, without the random part of the proxy's name.
 fn said(proxy: &Chaski, url: &str) -> Vec<String> {
@@ -20,8 +20,10 @@ fn said(proxy: &Chaski, url: &str) -> Vec<String> {
 #[test]
 fn failures_tell_their_cause() {
     needs!("failures_tell_their_cause", "curl");
-    let proxy = Chaski::proxy(&["--deny", "*:9", "--deny", "*.ads.invalid"]);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rules = ["--deny", "*.ads.invalid", "--allow", "127.0.0.0/8"];
+    let proxy = Chaski::start(&[&["proxy", "--bind", "127.0.0.1:0"], &rules[..]].concat());
+    let (closed, _reserved) = reserve();
+    let closed = SocketAddr::from(([127, 0, 0, 1], closed));
     let cases = [
         (closed.to_string(), "connection_refused", format!("cannot connect to {closed}")),
         (

@@ -289,8 +289,8 @@ impl Drop for Nginx {
     }
 }
 
-/// A port that the system chose and keeps: whoever binds it with SO_REUSEPORT gets it.
-fn reserve() -> (u16, socket2::Socket) {
+/// A port that the system chose and keeps: whoever binds it with SO_REUSEPORT gets it. Until then nobody listens there.
+pub(crate) fn reserve() -> (u16, socket2::Socket) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
