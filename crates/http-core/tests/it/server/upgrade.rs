@@ -65,6 +65,55 @@ async fn bytes_behind_the_head_reach_the_continuation() {
     }
 }
 
+/// H1-15: what a client sends before the service has decided waits, however much it is, and reaches the continuation in
+/// order once the answer is 101.
+#[tokio::test(start_paused = true)]
+async fn h1_15_early_bytes_wait_for_the_101() {
+    // More than is read ahead while a service works.
+    let early: String = (0..4_000).map(|i| format!("{i:07}\n")).collect();
+    let (decide, decided) = tokio::sync::watch::channel(false);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let service = service_fn(move |_: Request| {
+        let mut decided = decided.clone();
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            decided.wait_for(|decided| *decided).await?;
+            Ok(switching())
+        }
+    });
+    let mut client = serve(service);
+    client.send(format!("{UPGRADE}{early}")).await;
+    let early_answer = tokio::time::timeout(std::time::Duration::from_secs(30), client.head()).await;
+    assert!(early_answer.is_err(), "before the service has decided: {early_answer:?}");
+    decide.send(true).unwrap();
+    assert!(client.head().await.starts_with("HTTP/1.1 101 "));
+    client.end().await;
+    assert!(client.rest().await == format!("{early}bye"));
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "none of it was taken for a request");
+}
+
+/// H1-15: where the answer is not 101, what follows is HTTP: the next request, or a fault.
+#[tokio::test(start_paused = true)]
+async fn h1_15_early_bytes_are_http_without_a_101() {
+    let service = service_fn(async |request: Request| {
+        let mut response = path(request).await?;
+        *response.headers_mut() = headers(&[("connection", "upgrade"), ("upgrade", "chat")]);
+        Ok(echoing(response))
+    });
+    let answer = |path: &str| {
+        let length = path.len();
+        format!("HTTP/1.1 200 OK\r\nconnection: upgrade\r\nupgrade: chat\r\ncontent-length: {length}\r\n\r\n{path}")
+    };
+    let mut client = serve(service);
+    client.send(format!("{UPGRADE}GET /next HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+    assert_eq!(client.response().await, answer("/chat"));
+    assert_eq!(client.response().await, answer("/next"));
+    client.send(format!("{UPGRADE}\u{1}\u{5}hello")).await;
+    assert_eq!(client.response().await, answer("/chat"));
+    assert_eq!(client.rest().await, "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
 /// H1-14: the answers to requests that were pipelined before leave first.
 #[tokio::test(start_paused = true)]
 async fn earlier_answers_leave_before_the_switch() {
