@@ -1,4 +1,4 @@
-//! H1-24: `Expect: 100-continue` through a proxy is a matter of the client and the origin. Client and origin are raw.
+//! `Expect: 100-continue` through a proxy is a matter of the client and the origin. Client and origin are raw.
 
 use std::{sync::Arc, time::Duration};
 

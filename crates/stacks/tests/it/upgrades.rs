@@ -1,4 +1,4 @@
-//! H1-15: what a client sends behind a request to upgrade, before it knows whether the other side has switched.
+//! What a client sends behind a request to upgrade, before it knows whether the other side has switched.
 
 use std::sync::{
     Arc,
