@@ -159,12 +159,13 @@ mod tests {
     use std::{future::Future, pin::Pin, time::Duration};
 
     use chaski_core::{
-        describe, stack,
+        describe, service_fn_with, stack,
         test_util::{MockHandle, MockService, assert_describes_child, mock},
     };
     use tokio::time::timeout;
 
     use super::*;
+    use crate::CatchPanicLayer;
 
     type Call = Pin<Box<dyn Future<Output = Result<u8, LayerError<Shed, String>>>>>;
     type Limited = Arc<ConcurrencyLimit<MockService<u8, u8, String>>>;
@@ -239,6 +240,30 @@ mod tests {
         drop(four);
         let _five = begun(&service, 5).await;
         assert_eq!(handle.try_next().unwrap().input, 5);
+    }
+
+    /// A permit is given back when the call below has been dropped, not before: what that holds counts as in flight.
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_gives_the_permit_back_and_a_dropped_call_is_gone_by_then() {
+        let layer = ConcurrencyLimitLayer::new(1);
+        let free = Arc::clone(&layer.shared);
+        struct Gone(Arc<Shared>);
+        impl Drop for Gone {
+            fn drop(&mut self) {
+                assert_eq!(self.0.permits.available_permits(), 0, "it still counts");
+            }
+        }
+        let inner = service_fn_with(Arc::clone(&free), async |free: Arc<Shared>, n: u8| {
+            let _gone = Gone(free);
+            tokio::task::yield_now().await;
+            if n == 0 { panic!("zero") } else { Ok::<_, String>(n) }
+        });
+        let service = stack((CatchPanicLayer::new(), layer), inner);
+        assert!(service.serve(0).await.is_err());
+        assert_eq!(free.permits.available_permits(), 1);
+        assert!(timeout(Duration::ZERO, service.serve(0)).await.is_err(), "dropped at the yield");
+        assert_eq!(free.permits.available_permits(), 1);
+        assert_eq!(service.serve(1).await, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,8 @@ use crate::LayerError;
 /// How often calls may happen: so many in a period, and so many at once after a pause.
 ///
 /// A token bucket: it holds `burst` tokens, a call takes one, and one comes back every `period / calls`. Whatever the
-/// callers do, no window as long as the period sees more than `calls + burst` of them.
+/// callers do, no window as long as the period sees more than `calls + burst` of them. The time for one token is
+/// rounded up to a whole nanosecond. A period of zero limits nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     calls: NonZeroU32,
@@ -222,10 +223,22 @@ impl<F, K> fmt::Debug for KeyedRateLimitLayer<F, K> {
 }
 
 /// A service with a bound on how often each key calls it; made by [`KeyedRateLimitLayer`], where the contract stands.
-#[derive(Clone, Debug)]
 pub struct KeyedRateLimit<S, F, K> {
     inner: S,
     limit: KeyedRateLimitLayer<F, K>,
+}
+
+// Written out, because a closure is no `Debug`, and neither trait is needed of the key.
+impl<S: Clone, F: Clone, K> Clone for KeyedRateLimit<S, F, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), limit: self.limit.clone() }
+    }
+}
+
+impl<S: fmt::Debug, F, K> fmt::Debug for KeyedRateLimit<S, F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedRateLimit").field("inner", &self.inner).field("limit", &self.limit).finish()
+    }
 }
 
 impl<Input, S, F, K> Service<Input> for KeyedRateLimit<S, F, K>
@@ -306,7 +319,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 mod tests {
     use std::convert::Infallible;
 
-    use chaski_core::{describe, service_fn, stack};
+    use chaski_core::{describe, service_fn, stack, test_util::mock};
     use tokio::time::{advance, sleep};
 
     use super::*;
@@ -371,6 +384,39 @@ mod tests {
         }
     }
 
+    /// Callers that come at random times, in crowds and after pauses, against rates whose tokens do not divide evenly.
+    #[test]
+    fn no_window_of_a_period_sees_more_than_the_calls_and_the_burst() {
+        let start = Instant::now();
+        for (calls, period, burst) in
+            [(3, 10, 1), (3, 10, 5), (7, 1_000, 2), (1, 999, 4), (1_000, 1_001, 10), (5, 2, 3)]
+        {
+            let some = |n| NonZeroU32::new(n).unwrap();
+            let limit = Rate::new(some(calls), Duration::from_nanos(period)).with_burst(some(burst));
+            let (mut now, mut full_at, mut passed, mut random) = (0_u64, None, Vec::new(), u64::from(burst));
+            for _ in 0..20_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                now += [0, 0, 0, 1, period / u64::from(calls), 3 * period][(random >> 33) as usize % 6];
+                let at = |nanos| start + Duration::from_nanos(nanos);
+                match limit.take(full_at, at(now)) {
+                    Ok(next) => {
+                        full_at = Some(next);
+                        passed.push(now);
+                    }
+                    Err(RateLimited { retry_after }) => {
+                        let due = now + u64::try_from(retry_after.as_nanos()).unwrap();
+                        assert!(limit.take(full_at, at(due)).is_ok(), "a call passes when it was told to come again");
+                        assert!(limit.take(full_at, at(due - 1)).is_err(), "and not before");
+                    }
+                }
+            }
+            let most = (calls + burst) as usize;
+            for window in passed.windows(most + 1) {
+                assert!(window[most] - window[0] > period, "{calls}/{period} ns, burst {burst}: {window:?}");
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_key_has_its_own_bucket() {
         let layer = KeyedRateLimitLayer::new(rate(1, 1000, 1), keys(10), |input: &(char, u8)| input.0);
@@ -405,6 +451,19 @@ mod tests {
         let before = count();
         assert_eq!(service.serve(5000).await, Ok(5000));
         assert_eq!(count(), before - 1);
+    }
+
+    /// Neither the function nor the key has to be printable, and the key of a service that is cloned only comparable.
+    #[tokio::test(start_paused = true)]
+    async fn a_keyed_service_is_printed_and_cloned_with_its_buckets() {
+        let layer = KeyedRateLimitLayer::new(rate(1, 1000, 1), keys(2), |input: &u8| *input);
+        let service = stack(layer, mock::<u8, u8, Infallible>().0);
+        assert!(format!("{service:?}").starts_with("KeyedRateLimit"), "{service:?}");
+
+        let layer = KeyedRateLimitLayer::new(rate(1, 1000, 1), keys(2), |input: &u8| *input);
+        let service = stack(layer, service_fn(async |input: u8| Ok::<_, Infallible>(input)));
+        assert_eq!(service.serve(1).await, Ok(1));
+        assert_eq!(service.clone().serve(1).await, refused(1000));
     }
 
     #[test]

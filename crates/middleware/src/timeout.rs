@@ -28,6 +28,10 @@ use crate::LayerError;
 ///
 /// The limit is measured in tokio's milliseconds. One timer for a call, and none when the inner call is ready at its
 /// first poll. A limit of zero lets only such calls through.
+///
+/// # Panics
+///
+/// A call panics outside of a tokio runtime with time enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeoutLayer {
     limit: Elapsed,
