@@ -1,25 +1,18 @@
 //! A process that runs out of file descriptors: this test binary runs itself again, under `ulimit`.
-#![cfg(unix)]
 
-use std::{
-    io::{self, BufRead},
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::io;
 
 use chaski_core::{Conn, Shutdown, service_fn};
 use chaski_net::TcpListener;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
-    sync::mpsc,
     time::timeout,
 };
 
-const CHILD: &str = "CHASKI_NET_DESCRIPTORS_CHILD";
+use crate::support::{Again, LONG, input_ended};
 
-/// A guard against hanging, not an expectation.
-const LONG: Duration = Duration::from_secs(60);
+const CHILD: &str = "CHASKI_NET_DESCRIPTORS_CHILD";
 
 /// NET-14: with descriptors for some 30 connections, 100 clients come. The server neither exits nor spins, and serves all as
 /// descriptors come back.
@@ -28,8 +21,8 @@ async fn net_14_a_server_out_of_descriptors_recovers() {
     if std::env::var_os(CHILD).is_some() {
         return child().await;
     }
-    let (mut server, mut lines) = start();
-    let addr = line_with(&mut lines, "listening on ").await;
+    let mut server = start();
+    let addr = server.line_with("listening on ").await;
 
     // The backlog takes them all, whatever the server can accept.
     let mut clients = Vec::new();
@@ -38,7 +31,7 @@ async fn net_14_a_server_out_of_descriptors_recovers() {
     }
     // The server has met its limit, and waits longer each time.
     for pause in ["5ms", "10ms", "20ms", "40ms", "80ms"] {
-        let line = line_with(&mut lines, "cannot accept connections for now ").await;
+        let line = server.line_with("cannot accept connections for now ").await;
         assert_eq!(line, format!("error=Too many open files (os error 24) pause={pause}"));
     }
     // Each client has its turn when those before it have closed, which frees descriptors.
@@ -48,10 +41,9 @@ async fn net_14_a_server_out_of_descriptors_recovers() {
         assert_eq!(greeting, "hello\n");
     }
 
-    drop(server.stdin.take());
-    line_with(&mut lines, "served all").await;
-    let status = tokio::task::spawn_blocking(move || server.wait());
-    assert!(timeout(LONG, status).await.unwrap().unwrap().unwrap().success());
+    server.close_input();
+    server.line_with("served all").await;
+    server.succeeds().await;
 }
 
 /// The server: greets, keeps the connection until the client closes, ends with its standard input.
@@ -66,38 +58,20 @@ async fn child() {
         conn.io.read_to_end(&mut Vec::new()).await
     });
     let server = tokio::spawn(async move { listener.serve(greet, &signal).await });
-    let input = tokio::task::spawn_blocking(|| io::Read::read_to_end(&mut io::stdin(), &mut Vec::new()));
-    input.await.unwrap().unwrap();
+    input_ended().await;
     assert_eq!(shutdown.drain(LONG).await.cut, 0);
     server.await.unwrap();
     println!("\nserved all");
 }
 
-/// The server in a process of its own, and the lines that it prints.
-fn start() -> (Child, mpsc::UnboundedReceiver<String>) {
+/// The server in a process of its own.
+fn start() -> Again {
     let test = "descriptors::net_14_a_server_out_of_descriptors_recovers";
-    let mut server = std::process::Command::new("sh")
-        .args(["-c", r#"ulimit -n 40 && exec "$0" --exact "$1" --nocapture"#])
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(CHILD, "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = io::BufReader::new(server.stdout.take().unwrap());
-    let (tell, lines) = mpsc::unbounded_channel();
-    // Ends with the process, which the test ends.
-    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-    (server, lines)
-}
-
-/// What follows `text` in the next line that has it.
-async fn line_with(lines: &mut mpsc::UnboundedReceiver<String>, text: &str) -> String {
-    loop {
-        let line = timeout(LONG, lines.recv()).await.unwrap().expect("the server ended early");
-        if let Some((_, rest)) = line.split_once(text) {
-            return rest.to_owned();
-        }
-    }
+    Again::start(
+        std::process::Command::new("sh")
+            .args(["-c", r#"ulimit -n 40 && exec "$0" --exact "$1" --nocapture"#])
+            .arg(std::env::current_exe().unwrap())
+            .arg(test)
+            .env(CHILD, "1"),
+    )
 }

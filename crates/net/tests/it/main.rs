@@ -1,6 +1,10 @@
 //! Over real sockets on loopback. The modules say that they are tests, so that the lints for tests hold in their helpers too.
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod dead_peer;
+#[cfg(test)]
+#[cfg(unix)]
 mod descriptors;
 #[cfg(test)]
 mod dial;
@@ -10,6 +14,9 @@ mod listen;
 mod peek;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+#[cfg(unix)]
+mod support;
 #[cfg(test)]
 #[cfg(unix)]
 mod unix;

@@ -5,7 +5,6 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use chaski_core::{
@@ -19,8 +18,7 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Only a guard against hanging.
-const LONG: Duration = Duration::from_secs(60);
+use crate::support::LONG;
 
 /// A folder that goes with the test. In the system's one for such: the path of a socket is short.
 struct Folder(PathBuf);
