@@ -133,6 +133,17 @@ fn layered_tcp_answers_lines_and_refuses_one_that_never_ends() {
 }
 
 #[test]
+fn peek_and_branch_serves_two_protocols_on_one_port() {
+    let server = Server::start(env!("CARGO_BIN_EXE_peek-and-branch"));
+    let mut stream = server.send("EC");
+    stream.write_all(b"HO one, two").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(stream), "ECHO one, two");
+    let answer = server.talk("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\nhello\n"), "{answer}");
+}
+
+#[test]
 fn rate_limited_http_answers_429() {
     let server = Server::start(env!("CARGO_BIN_EXE_rate-limited-http"));
     // Pipelined, so that all six are asked at once.
