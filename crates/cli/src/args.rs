@@ -106,8 +106,21 @@ pub(crate) struct ProxyArgs {
 pub(crate) enum AccessLogFormat {
     /// Fields separated by spaces.
     Text,
+    /// One JSON object on each line.
+    Json,
     /// None.
     Off,
+}
+
+impl AccessLogFormat {
+    /// The form of the lines, if there are any.
+    pub(crate) const fn of_lines(self) -> Option<chaski_telemetry::AccessLogFormat> {
+        match self {
+            Self::Text => Some(chaski_telemetry::AccessLogFormat::Text),
+            Self::Json => Some(chaski_telemetry::AccessLogFormat::Json),
+            Self::Off => None,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

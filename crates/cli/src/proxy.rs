@@ -11,7 +11,7 @@ use chaski_stacks::{ForwardProxyConfig, forward_proxy};
 use chaski_telemetry::{AccessLogSink, Metrics};
 
 use crate::{
-    args::{AccessLogFormat, ProxyArgs},
+    args::ProxyArgs,
     run::{self, Failure, Signals},
 };
 
@@ -47,10 +47,10 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         config = config.with_users([user]);
     }
     let mut log = None;
-    if args.access_log == AccessLogFormat::Text {
+    if let Some(format) = args.access_log.of_lines() {
         let (sink, guard) =
             AccessLogSink::stdout().map_err(|error| Failure::system("cannot start the access log", &error))?;
-        config = config.with_access_log(sink);
+        config = config.with_access_log(sink.with_format(format));
         log = Some(guard);
     }
     let stack = forward_proxy(config);

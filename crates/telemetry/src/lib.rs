@@ -2,13 +2,14 @@
 //!
 //! - [`init`] sets up `tracing` for a program in one call. Libraries only emit events; the program decides where they go.
 //! - [`AccessLogLayer`] writes one line for each request, when its response has ended, through an [`AccessLogSink`]: a
-//!   queue and a thread, so that a slow disk does not hold requests up.
+//!   queue and a thread, so that a slow disk does not hold requests up. A line is text or a JSON object.
+//! - [`TraceContext`] is what a client says in `traceparent`, so that lines can be joined with traces.
 //! - [`Metrics`] counts connections, requests, bytes and tunnels, by outcome. Its layers do the counting,
 //!   [`Metrics::snapshot`] tells the figures.
 //! - [`TunnelRecord`] is how a relay tells both what a tunnel has carried.
 //!
-//! Without a layer in the stack nothing of it costs anything. This crate exports to no collector, and writes no format of
-//! other programs.
+//! Without a layer in the stack nothing of it costs anything. This crate exports to no collector, begins no traces, and writes
+//! no format of other programs.
 //!
 //! # Example
 //!
@@ -58,17 +59,28 @@
 //! | wait for the last lines at the end | [`AccessLogGuard::FLUSH_LIMIT`] | a pipe that nobody reads must not keep a program alive |
 //! | a target in a line, in bytes | [`AccessLogLayer::MAX_TARGET`] | lines stay readable, and a client cannot fill the disk at will |
 //! | a user, a method, an outcome in a line, in bytes | [`AccessLogLayer::MAX_FIELD`] | likewise |
+//!
+//! # Specification
+//!
+//! | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | status |
+//! |---|---|
+//! | 3.2 `traceparent` | read strictly; all-zero ids, upper case and version `ff` are invalid |
+//! | 3.3 `tracestate` | not read |
+//! | 4.3 later versions | the four known parts are read |
+//! | 4 changing the fields | never: what came is passed on |
 
 mod access;
 mod exchange;
 mod log;
 mod metrics;
+mod trace_context;
 mod tunnel;
 
-pub use access::{AccessLog, AccessLogGuard, AccessLogLayer, AccessLogSink};
+pub use access::{AccessLog, AccessLogFormat, AccessLogGuard, AccessLogLayer, AccessLogSink};
 pub use log::{InitError, LogConfig, LogFormat, init};
 pub use metrics::{
     ConnectionCounts, ConnectionMetrics, ConnectionMetricsLayer, Metrics, MetricsSnapshot, RequestCounts,
     RequestMetrics, RequestMetricsLayer, TunnelCounts,
 };
+pub use trace_context::{InvalidTraceContext, ParentId, TraceContext, TraceId};
 pub use tunnel::TunnelRecord;

@@ -2,6 +2,8 @@
 //! in their helpers too.
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod echo;
 #[cfg(test)]
 mod lifecycle;

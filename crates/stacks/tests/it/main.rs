@@ -42,6 +42,8 @@ mod tower_axum;
 #[cfg(feature = "tower")]
 mod tower_http_layers;
 #[cfg(test)]
+mod trace_context;
+#[cfg(test)]
 mod tunnel;
 #[cfg(test)]
 #[cfg(unix)]

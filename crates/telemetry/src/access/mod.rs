@@ -1,9 +1,12 @@
 //! One line for each request.
 
+mod json;
 mod line;
+mod record;
 mod sink;
+mod text;
 
-pub use sink::{AccessLogGuard, AccessLogSink};
+pub use sink::{AccessLogFormat, AccessLogGuard, AccessLogSink};
 
 use std::time::SystemTime;
 
@@ -12,7 +15,7 @@ use chaski_core::{
     http::{Body, Request, Response},
 };
 
-use crate::{TunnelRecord, exchange::Exchange};
+use crate::{TraceContext, TunnelRecord, exchange::Exchange};
 
 /// Writes one line for each request, when its response has ended: see [the format](#format).
 ///
@@ -23,7 +26,9 @@ use crate::{TunnelRecord, exchange::Exchange};
 ///
 /// # Format
 ///
-/// Fields in this order, one blank between, `-` for what is not known:
+/// [`AccessLogFormat::Text`]: fields in this order, `name=value`, one blank between, `-` for what is not known.
+/// [`AccessLogFormat::Json`]: one object with these names; `status`, `received`, `sent` and `duration_ms` are numbers, the others
+/// strings, and `null` is for what is not known.
 ///
 /// | field | what |
 /// |---|---|
@@ -38,10 +43,11 @@ use crate::{TunnelRecord, exchange::Exchange};
 /// | `sent` | bytes of the response's body that were taken; of a tunnel: bytes to the client |
 /// | `duration_ms` | from the request's arrival here to the end, milliseconds with three decimals |
 /// | `outcome` | `ok`; `cancelled`: the client has gone, or the server stopped; `error`: the service or the response's body failed; of a tunnel: what the relay said, else `ok` or `cut`. In quotes if it is no plain word |
+/// | `trace` | the fact [`TraceContext`]: the id of the trace that the client names in `traceparent` |
 ///
 /// In quotes, `"` and `\` stand behind a `\`, and every control character, line separator and unusual character is
-/// written as `\u{1b}`: no value can end its field or its line. A value that is too long is cut, with `...` behind the
-/// closing quote. New fields may be added at the end.
+/// written as `\u{1b}`, in JSON as `\u001b`: no value can end its field or its line. A value that is too long is cut, with
+/// `...` behind the closing quote, in JSON before it. New fields may be added at the end.
 ///
 /// # Cost
 ///
@@ -113,6 +119,7 @@ where
             .may_read::<SocketAddrs>()
             .may_read::<User>()
             .writes::<TunnelRecord>()
+            .writes::<TraceContext>()
             .child(self.inner.describe())
     }
 }

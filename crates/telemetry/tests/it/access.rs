@@ -15,8 +15,9 @@ use chaski_core::{
     service_fn, stack,
     test_util::{assert_describes_child, mock, pipe},
 };
-use chaski_telemetry::{AccessLogLayer, AccessLogSink, TunnelRecord};
+use chaski_telemetry::{AccessLogLayer, AccessLogSink, TraceContext, TunnelRecord};
 use http_body::Frame;
+use serde_json::{Value, json};
 
 use crate::memory::Log;
 
@@ -78,7 +79,7 @@ async fn a_line_tells_the_request_and_the_end_of_its_response() {
         log.lines(),
         [concat!(
             "peer=[2001:db8::1]:5000 user=\"ana\" method=POST target=\"http://example.com/a?b=c\" version=HTTP/1.1 ",
-            "status=200 received=6 sent=9 duration_ms=2012.345 outcome=ok"
+            "status=200 received=6 sent=9 duration_ms=2012.345 outcome=ok trace=-"
         )]
     );
 }
@@ -96,7 +97,7 @@ async fn outcome(method: &str, response: impl Fn() -> Response + Send + Sync + '
     assert_eq!(lines.len(), 1, "{lines:?}");
     let (head, rest) = lines[0].split_once(" version=HTTP/1.1 ").unwrap();
     assert_eq!(head, format!("peer=- user=- method={method} target=\"/\""));
-    rest.replace(" duration_ms=0.000", "")
+    rest.strip_suffix(" trace=-").unwrap().replace(" duration_ms=0.000", "")
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +126,7 @@ async fn a_response_ends_with_its_last_byte_not_with_its_body() {
     body.frame().await.unwrap().unwrap();
     tokio::time::advance(Duration::from_secs(60)).await;
     drop(body);
-    assert!(log.lines()[0].ends_with(" sent=3 duration_ms=0.000 outcome=ok"));
+    assert!(log.lines()[0].ends_with(" sent=3 duration_ms=0.000 outcome=ok trace=-"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,8 +140,8 @@ async fn a_service_that_fails_or_is_dropped_leaves_a_line() {
     assert_eq!(
         log.lines(),
         [
-            "peer=- user=- method=GET target=\"/a\" version=HTTP/1.1 status=- received=0 sent=0 duration_ms=0.000 outcome=error",
-            "peer=- user=- method=GET target=\"/b\" version=HTTP/1.1 status=- received=0 sent=0 duration_ms=1500.000 outcome=cancelled",
+            "peer=- user=- method=GET target=\"/a\" version=HTTP/1.1 status=- received=0 sent=0 duration_ms=0.000 outcome=error trace=-",
+            "peer=- user=- method=GET target=\"/b\" version=HTTP/1.1 status=- received=0 sent=0 duration_ms=1500.000 outcome=cancelled trace=-",
         ]
     );
 }
@@ -157,7 +158,7 @@ async fn app_15_hostile_values_forge_no_line() {
     let long = format!("/{}", "x".repeat(AccessLogLayer::MAX_TARGET));
     service.serve(request(&"M".repeat(AccessLogLayer::MAX_FIELD + 1), &long)).await.ok().unwrap();
     let lines = log.lines();
-    let ends = "version=HTTP/1.1 status=200 received=0 sent=0 duration_ms=0.000 outcome=ok";
+    let ends = "version=HTTP/1.1 status=200 received=0 sent=0 duration_ms=0.000 outcome=ok trace=-";
     assert_eq!(
         lines[0],
         format!(
@@ -168,6 +169,96 @@ async fn app_15_hostile_values_forge_no_line() {
     let (method, target) = ("M".repeat(128), "x".repeat(2047));
     assert_eq!(lines[2], format!(r#"peer=- user=- method="{method}"... target="/{target}"... {ends}"#));
     assert_eq!(lines.len(), 3);
+}
+
+/// APP-15: the same in JSON, read back by another's parser.
+#[tokio::test(start_paused = true)]
+async fn app_15_hostile_values_forge_no_object() {
+    let log = Log::json();
+    let service = stack(log.layer.clone(), answer(|| Response::new(Body::full("hello"))));
+    let user = "a\",\"outcome\":\"ok\r\n{\"time\":0}\u{1b}[2J\u{9b}\u{2028}\u{1f600}";
+    let mut hostile = accepted("GET", "http://ana:secret@h/\"q\"?a=%22");
+    hostile.scope().insert(User(user.into()));
+    service.serve(hostile).await.ok().unwrap();
+    let long = format!("/{}", "x".repeat(AccessLogLayer::MAX_TARGET));
+    let service = stack(log.layer.clone(), service_fn(async |_: Request| Err::<Response, _>("no")));
+    service.serve(request(&"M".repeat(AccessLogLayer::MAX_FIELD + 1), &long)).await.unwrap_err();
+    let text = log.text();
+    assert!(text.ends_with('\n') && text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            json!({
+                "time": "2026-11-22T12:00:00.000Z", "peer": "[2001:db8::1]:5000", "user": user, "method": "GET",
+                "target": "http://***@h/\"q\"?a=%22", "version": "HTTP/1.1", "status": 200, "received": 0, "sent": 5,
+                "duration_ms": 0.0, "outcome": "ok", "trace": null,
+            }),
+            json!({
+                "time": "2026-11-22T12:00:00.000Z", "peer": null, "user": null, "method": format!("{}...", "M".repeat(128)),
+                "target": format!("/{}...", "x".repeat(2047)), "version": "HTTP/1.1", "status": null, "received": 0,
+                "sent": 0, "duration_ms": 0.0, "outcome": "error", "trace": null,
+            }),
+        ]
+    );
+    // The order is that of the text, for who reads it by eye.
+    let names = ["time", "peer", "user", "method", "target", "version", "status", "received", "sent", "duration_ms"];
+    let at = names.map(|name| text.find(&format!("\"{name}\":")).unwrap());
+    assert!(at.is_sorted(), "{text}");
+}
+
+/// Numbers are numbers, to the microsecond.
+#[tokio::test(start_paused = true)]
+async fn durations_and_tunnels_are_told_in_json() {
+    let log = Log::json();
+    tunnel(&log, Duration::from_secs(9), async |record| {
+        tokio::time::sleep(Duration::from_millis(12_345)).await;
+        record.finish(10, 20, "idle");
+    })
+    .await;
+    tunnel(&log, Duration::from_secs(60), async |record| {
+        tokio::time::sleep(Duration::from_millis(12_345)).await;
+        record.finish(u64::MAX, 20, "two words\n");
+    })
+    .await;
+    let text = log.text();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&lines[0]["outcome"], &lines[0]["duration_ms"], &lines[0]["target"]),
+        (&json!("cut"), &json!(9000.0), &json!("example.com:443"))
+    );
+    assert_eq!((&lines[1]["outcome"], &lines[1]["duration_ms"]), (&json!("two words\n"), &json!(12345.0)));
+    assert_eq!((&lines[1]["received"], &lines[1]["sent"]), (&json!(u64::MAX), &json!(20)));
+}
+
+/// The id joins a line with its trace; a field that is not valid is left as it is and shown nowhere.
+#[tokio::test(start_paused = true)]
+async fn lines_name_the_trace_of_their_request() {
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let (text, json) = (Log::new(), Log::json());
+    for layer in [&text.layer, &json.layer] {
+        let service = stack(
+            layer.clone(),
+            service_fn(async |request: Request| {
+                let id = request.fact::<TraceContext>().map(|context| context.parent_id().to_string());
+                let field = request.headers()["traceparent"].clone();
+                assert_eq!(id.as_deref(), (field == VALID).then_some("00f067aa0ba902b7"));
+                assert!(field == VALID || field == VALID.to_uppercase(), "passed on as it came");
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }),
+        );
+        for field in [VALID.to_owned(), VALID.to_uppercase()] {
+            let mut request = request("GET", "/");
+            request.headers_mut().insert("traceparent", field.parse().unwrap());
+            service.serve(request).await.ok().unwrap();
+        }
+    }
+    let lines = text.lines();
+    assert!(lines[0].ends_with(" outcome=ok trace=4bf92f3577b34da6a3ce929d0e0e4736"), "{lines:?}");
+    assert!(lines[1].ends_with(" outcome=ok trace=-"), "{lines:?}");
+    let lines: Vec<Value> = json.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(lines[1]["trace"], Value::Null);
 }
 
 fn near() -> Conn<BoxIo> {
@@ -213,7 +304,7 @@ async fn a_tunnel_is_logged_at_its_end() {
     tunnel(&log, second, async |record| record.finish(1, 2, "two words\n")).await;
     let line = |rest: &str| {
         format!(
-            "peer=[2001:db8::1]:5000 user=- method=CONNECT target=\"example.com:443\" version=HTTP/1.1 status=200 {rest}"
+            "peer=[2001:db8::1]:5000 user=- method=CONNECT target=\"example.com:443\" version=HTTP/1.1 status=200 {rest} trace=-"
         )
     };
     assert_eq!(
@@ -242,8 +333,8 @@ async fn a_tunnel_that_was_never_begun_is_cut_and_one_refused_is_a_response() {
         drop(service.serve(request("CONNECT", "a:1")).await.ok().unwrap());
     }
     let lines = log.lines();
-    assert!(lines[0].ends_with("status=200 received=0 sent=0 duration_ms=0.000 outcome=cut"), "{lines:?}");
-    assert!(lines[1].ends_with("status=502 received=0 sent=3 duration_ms=0.000 outcome=ok"), "{lines:?}");
+    assert!(lines[0].ends_with("status=200 received=0 sent=0 duration_ms=0.000 outcome=cut trace=-"), "{lines:?}");
+    assert!(lines[1].ends_with("status=502 received=0 sent=3 duration_ms=0.000 outcome=ok trace=-"), "{lines:?}");
     assert_eq!(lines.len(), 2);
 }
 
@@ -368,7 +459,9 @@ fn the_layer_shows_what_it_wraps() {
     let description = describe::<Request, _>(&stack(log.layer.clone(), inner));
     assert_describes_child(&description, "MockService");
     assert!(
-        description.to_string().starts_with("AccessLog  may read SocketAddrs, User  writes TunnelRecord\n"),
+        description
+            .to_string()
+            .starts_with("AccessLog  may read SocketAddrs, User  writes TunnelRecord, TraceContext\n"),
         "{description}"
     );
 }

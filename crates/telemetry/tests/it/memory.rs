@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chaski_telemetry::{AccessLogGuard, AccessLogLayer, AccessLogSink};
+use chaski_telemetry::{AccessLogFormat, AccessLogGuard, AccessLogLayer, AccessLogSink};
 
 #[derive(Clone, Default)]
 pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -30,15 +30,28 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new() -> Self {
+        Self::of(AccessLogFormat::Text)
+    }
+
+    pub(crate) fn json() -> Self {
+        Self::of(AccessLogFormat::Json)
+    }
+
+    fn of(format: AccessLogFormat) -> Self {
         let memory = Memory::default();
         let (sink, guard) = AccessLogSink::to(memory.clone()).unwrap();
-        Self { layer: AccessLogLayer::new(sink).with_time_of_day(noon), memory, guard }
+        Self { layer: AccessLogLayer::new(sink.with_format(format)).with_time_of_day(noon), memory, guard }
+    }
+
+    /// All that was written.
+    pub(crate) fn text(self) -> String {
+        assert!(self.guard.finish());
+        String::from_utf8(self.memory.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines, without the time.
     pub(crate) fn lines(self) -> Vec<String> {
-        assert!(self.guard.finish());
-        let text = String::from_utf8(self.memory.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         assert!(text.is_empty() || text.ends_with('\n'));
         text.lines().map(|line| line.strip_prefix("time=2026-11-22T12:00:00.000Z ").unwrap().to_owned()).collect()
     }

@@ -93,8 +93,11 @@ async fn tunnels_are_counted_and_share_their_record_with_the_log() {
     // The first was cut before its relay could tell anything.
     assert_eq!((counts.opened, counts.active, counts.cut, counts.bytes_up, counts.bytes_down), (2, 0, 1, 3, 4));
     let lines = log.lines();
-    assert!(lines[0].contains("status=101 received=0 sent=0") && lines[0].ends_with("outcome=cut"), "{lines:?}");
-    assert!(lines[1].contains("status=101 received=3 sent=4") && lines[1].ends_with("outcome=ok"), "{lines:?}");
+    assert!(
+        lines[0].contains("status=101 received=0 sent=0") && lines[0].ends_with("outcome=cut trace=-"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("status=101 received=3 sent=4") && lines[1].ends_with("outcome=ok trace=-"), "{lines:?}");
 }
 
 #[tokio::test]
