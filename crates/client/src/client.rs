@@ -12,11 +12,13 @@ use chaski_core::{
     Session,
     http::{Body, Message, Request, Response},
 };
+use tokio::time::Instant;
 
 use crate::{
-    ClientConfig, ClientError,
-    kept::{Kept, Lease},
-    pool::{Held, Pool},
+    ClientConfig, ClientError, ConnectionReuse, PoolStats,
+    expect::Expectation,
+    kept::Kept,
+    pool::{DialFuture, Lease, Place, Pool, Wait},
     replay::Replay,
     target::Key,
 };
@@ -32,7 +34,11 @@ use crate::{
 /// # Cancel safety
 ///
 /// Dropping the future of a call cancels its dial or its request. A connection that the request had to itself is closed.
-pub struct Client<C: Service<Connect>> {
+pub struct Client<C>
+where
+    C: Service<Connect>,
+    C::Output: Session<Request>,
+{
     connector: Arc<C>,
     pool: Arc<Pool<C::Output>>,
 }
@@ -40,7 +46,7 @@ pub struct Client<C: Service<Connect>> {
 impl<C> Client<C>
 where
     C: Service<Connect, Error = ConnectError>,
-    C::Output: Session<Request<Body>>,
+    C::Output: Session<Request>,
 {
     /// A client with the default settings.
     pub fn new(connector: C) -> Self {
@@ -55,7 +61,14 @@ where
     /// How many connections are kept now. A shared one counts while requests are under way on it, too.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.pool.len()
+        self.pool.idle()
+    }
+
+    /// What there is now, and what was counted since the client was made. Takes each lock of the pool once, so it is for
+    /// reports, not for decisions about requests.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
     }
 
     /// Closes the connections that are kept now, and says how many there were. Requests under way finish; their
@@ -64,7 +77,48 @@ where
         self.pool.close_idle()
     }
 
-    async fn connect(&self, key: &Key, scope: Extensions) -> Result<Arc<Held<C::Output>>, ClientError> {
+    /// A connection for a request: one that is kept, else whatever comes first. With a place it is a new one.
+    async fn connection(
+        &self,
+        key: &Key,
+        request: &Request,
+        place: Option<Place<C::Output>>,
+    ) -> Result<Leased<C::Output>, ClientError> {
+        let mut wait = match place {
+            Some(place) => Wait::with_place(Arc::clone(&self.pool), place),
+            None => match self.pool.take(key) {
+                Some(lease) => return Ok(Leased { lease, reused: true, waited: None }),
+                None => {
+                    self.pool.enter(Arc::new(key.clone())).map_err(|full| ClientError::queue_full(&key.target, full))?
+                }
+            },
+        };
+        let since = Instant::now();
+        let (lease, reused) = match self.turn(key, &mut wait).await? {
+            Some(lease) => (lease, true),
+            None => poll_fn(|cx| wait.poll_dial(cx, &mut |key| self.dial(key, request.fork_scope())))
+                .await
+                .map_err(|failed| ClientError::connect(&key.target, failed))?,
+        };
+        Ok(Leased { lease, reused, waited: Some(since.elapsed()) })
+    }
+
+    /// Waits for the turn to dial; or gives the connection that comes before it.
+    async fn turn(&self, key: &Key, wait: &mut Wait<C::Output>) -> Result<Option<Lease<C::Output>>, ClientError> {
+        // The usual case, for which no timer is made.
+        if wait.has_turn() {
+            return Ok(None);
+        }
+        let limit = self.pool.config().connect_timeout;
+        within(limit, "waiting for a connection", poll_fn(|cx| wait.poll_turn(cx))).await.map_err(|elapsed| {
+            let error = ConnectError::new(ConnectStage::Timeout).with_message(key.target.to_string());
+            ClientError::connect(&key.target, error.with_source(elapsed))
+        })
+    }
+
+    fn dial(&self, key: &Key, scope: Extensions) -> DialFuture<C::Output> {
+        let connector = Arc::clone(&self.connector);
+        let limit = self.pool.config().connect_timeout;
         let attempt = scope.clone();
         let connect = Connect {
             target: key.target.clone(),
@@ -73,75 +127,59 @@ where
             route: key.route.fresh(),
             ext: scope,
         };
-        let made = within(self.pool.config().connect_timeout, "connecting", self.connector.serve(connect)).await;
-        let failed = match made {
-            Ok(Ok(session)) => {
-                let held = Arc::new(Held { key: key.clone(), session });
-                // Others may use a shared connection from its first moment on.
-                if held.session.slots().shared {
-                    self.pool.keep(Arc::clone(&held));
-                }
-                return Ok(held);
-            }
-            Ok(Err(error)) => error,
-            Err(elapsed) => ConnectError::new(ConnectStage::Timeout)
-                .with_message(key.target.to_string())
-                .with_scope(attempt)
-                .with_source(elapsed),
-        };
-        Err(ClientError::connect(&key.target, failed))
+        Box::pin(async move {
+            let target = connect.target.clone();
+            within(limit, "connecting", connector.serve(connect)).await.unwrap_or_else(|elapsed| {
+                let error = ConnectError::new(ConnectStage::Timeout).with_message(target.to_string());
+                Err(error.with_scope(attempt).with_source(elapsed))
+            })
+        })
     }
 }
 
 impl<C> Client<C>
 where
     C: Service<Connect, Error = ConnectError>,
-    C::Output:
-        Session<Request<Body>> + Service<Request<Body>, Output = Response<Body>, Error = SendError<Request<Body>>>,
+    C::Output: Session<Request> + Service<Request, Output = Response, Error = SendError<Request>>,
 {
-    async fn attempts(&self, key: &Key, mut request: Request<Body>) -> Result<Response<Body>, ClientError> {
-        let mut reuse = true;
+    async fn attempts(&self, key: &Key, mut request: Request) -> Result<Response, ClientError> {
+        let retry = self.pool.config().retry_without_expectation;
+        let mut expectation = if retry { Expectation::of(&mut request) } else { None };
+        let mut may_repeat = true;
+        let mut place = None;
         loop {
-            let kept = if reuse { self.pool.take(key) } else { None };
-            let reused = kept.is_some();
-            let held = match kept {
-                Some(held) => held,
-                None => self.connect(key, request.fork_scope()).await?,
-            };
-            let replay = if reused { Replay::of(&mut request) } else { None };
-            match held.session.serve(request).await {
-                Ok(response) => return Ok(self.hand_over(response, held)),
-                Err(error) => request = once_more(key, reused, error, replay)?,
+            let mut leased = self.connection(key, &request, place.take()).await?;
+            let may_repeat_now = leased.reused && may_repeat;
+            let replay = if may_repeat_now { Replay::of(&mut request) } else { None };
+            match leased.send(request).await {
+                Ok(response) => match Expectation::failed(&mut expectation, &response) {
+                    // Another request, as it were, which may meet a stale connection of its own.
+                    Some(again) => (request, may_repeat) = (again, true),
+                    None => return Ok(leased.hand_over(response)),
+                },
+                Err(error) => {
+                    request = once_more(key, may_repeat_now, error, replay, &leased)?;
+                    // RFC 9112 section 9.3.1: only what failed on a reused connection is repeated. The second attempt goes
+                    // out on a fresh one, whose failure therefore ends the call.
+                    may_repeat = false;
+                    place = leased.lease.into_place();
+                }
             }
-            // RFC 9112 section 9.3.1: only what failed on a reused connection is repeated. The second attempt goes out on
-            // a fresh one, whose failure therefore ends the call.
-            reuse = false;
         }
-    }
-
-    fn hand_over(&self, response: Response<Body>, held: Arc<Held<C::Output>>) -> Response<Body> {
-        let lease = Lease::new(held, &self.pool);
-        if response.body().as_full().is_some() {
-            // The connection has nothing more to say to this request.
-            lease.end();
-            return response;
-        }
-        response.map(|body| Body::with_progress(Kept::new(body, lease)))
     }
 }
 
-impl<C> Service<Request<Body>> for Client<C>
+impl<C> Service<Request> for Client<C>
 where
     C: Service<Connect, Error = ConnectError>,
-    C::Output:
-        Session<Request<Body>> + Service<Request<Body>, Output = Response<Body>, Error = SendError<Request<Body>>>,
+    C::Output: Session<Request> + Service<Request, Output = Response, Error = SendError<Request>>,
 {
-    type Output = Response<Body>;
+    type Output = Response;
     type Error = ClientError;
 
-    async fn serve(&self, mut request: Request<Body>) -> Result<Response<Body>, ClientError> {
+    async fn serve(&self, mut request: Request) -> Result<Response, ClientError> {
         let config = self.pool.config();
-        let key = Key::of(&mut request, config.https)?;
+        let key = Key::of(&mut request, config.https, self.pool.hasher())?;
         within(config.timeout, "the response head", self.attempts(&key, request))
             .await
             .unwrap_or_else(|elapsed| Err(ClientError::timeout(&key.target, elapsed)))
@@ -150,35 +188,93 @@ where
     fn describe(&self) -> Description {
         let config = self.pool.config();
         let limit = |limit: Option<Duration>| limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit:?}"));
+        let count = |limit: usize| if limit == usize::MAX { "none".to_owned() } else { limit.to_string() };
         Description::named("Client")
+            .setting("max_connections", count(config.max_connections))
+            .setting("max_connections_per_key", count(config.max_connections_per_key))
+            .setting("max_waiting", count(config.max_waiting))
             .setting("max_idle", config.max_idle)
             .setting("max_idle_per_key", config.max_idle_per_key)
             .setting("idle_timeout", limit(Some(config.idle_timeout)))
+            .setting("max_age", limit(config.max_age))
             .setting("connect_timeout", limit(config.connect_timeout))
             .setting("timeout", limit(config.timeout))
+            .writes::<ConnectionReuse>()
             .child(self.connector.describe())
     }
 }
 
-impl<C: Service<Connect>> Clone for Client<C> {
+impl<C> Clone for Client<C>
+where
+    C: Service<Connect>,
+    C::Output: Session<Request>,
+{
     fn clone(&self) -> Self {
         Self { connector: Arc::clone(&self.connector), pool: Arc::clone(&self.pool) }
     }
 }
 
-impl<C: Service<Connect>> fmt::Debug for Client<C> {
+impl<C> fmt::Debug for Client<C>
+where
+    C: Service<Connect>,
+    C::Output: Session<Request>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
     }
 }
 
+/// A connection for a request, and how it was come by.
+struct Leased<S: Session<Request>> {
+    lease: Lease<S>,
+    reused: bool,
+    /// `None` for one that was there at once.
+    waited: Option<Duration>,
+}
+
+impl<S: Session<Request>> Leased<S> {
+    /// The fact about it, where the one of the connection is not true for this request.
+    fn fact(&self) -> Option<ConnectionReuse> {
+        let waited = self.waited?;
+        Some(self.lease.session().scope().get::<ConnectionReuse>()?.of_call(self.reused, waited))
+    }
+}
+
+impl<S> Leased<S>
+where
+    S: Session<Request> + Service<Request, Output = Response, Error = SendError<Request>>,
+{
+    async fn send(&mut self, request: Request) -> Result<Response, SendError<Request>> {
+        let mut reservation = self.lease.begin();
+        let mut sending = pin!(self.lease.session().serve(request));
+        poll_fn(|cx| {
+            let polled = sending.as_mut().poll(cx);
+            drop(reservation.take());
+            polled
+        })
+        .await
+    }
+
+    fn hand_over(self, mut response: Response) -> Response {
+        if let Some(fact) = self.fact() {
+            response.scope().insert(fact);
+        }
+        // Without a body to come, the connection has nothing more to say to this request, and is given back here.
+        match response.body().as_full() {
+            Some(_) => response,
+            None => response.map(|body| Body::with_progress(Kept::new(body, self.lease))),
+        }
+    }
+}
+
 /// The request, if it may be sent a second time after this failure; else the error of the call.
-fn once_more(
+fn once_more<S: Session<Request>>(
     key: &Key,
     reused: bool,
-    error: SendError<Request<Body>>,
+    error: SendError<Request>,
     replay: Option<Replay>,
-) -> Result<Request<Body>, ClientError> {
+    leased: &Leased<S>,
+) -> Result<Request, ClientError> {
     let SendErrorParts { sent, response_seen, source, scope, .. } = error.into_parts();
     match (sent, replay) {
         (Sent::No(request), _) if reused => {
@@ -189,7 +285,12 @@ fn once_more(
             tracing::debug!(target = %key.target, error = %source, "a kept connection closed without an answer, the request is repeated");
             Ok(replay.into_request())
         }
-        (sent, _) => Err(ClientError::send(&key.target, &sent, source, scope)),
+        (sent, _) => {
+            if let Some(fact) = leased.fact() {
+                scope.insert(fact);
+            }
+            Err(ClientError::send(&key.target, &sent, source, scope))
+        }
     }
 }
 

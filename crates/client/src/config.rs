@@ -11,15 +11,33 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_key: usize,
+    pub(crate) max_waiting: usize,
     pub(crate) max_idle: usize,
     pub(crate) max_idle_per_key: usize,
     pub(crate) idle_timeout: Duration,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) jitter_seed: Option<u64>,
+    pub(crate) shared_sessions: bool,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) https: bool,
+    pub(crate) retry_without_expectation: bool,
 }
 
 impl ClientConfig {
+    /// How many connections may be open in all, unless set otherwise: fewer than the ports that one address has for dials, so
+    /// that too many of them are noticed here, where they wait, and not by the system, where they fail.
+    pub const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
+
+    /// How many calls may wait for a connection, unless set otherwise: as many again as may have one.
+    pub const DEFAULT_MAX_WAITING: usize = 16_384;
+
+    /// By how much the age of a connection may differ from [`with_max_age`](Self::with_max_age), in per cent: so that
+    /// connections which were made together are not made anew together.
+    pub const MAX_AGE_JITTER_PERCENT: u32 = 10;
+
     /// How many connections are kept in all, unless set otherwise.
     pub const DEFAULT_MAX_IDLE: usize = 512;
 
@@ -32,7 +50,33 @@ impl ClientConfig {
     /// How long a dial may take, unless set otherwise.
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Keeps at most so many connections in all; the one kept longest goes first. `0` keeps none.
+    /// Opens at most so many connections in all, dials under way included. At the limit the idle connection kept longest is
+    /// closed to make room; when all are in use, calls wait. `0` counts as 1.
+    #[must_use]
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+
+    /// Opens at most so many connections for one key; calls beyond that wait. `0` counts as 1. Default: no limit but that in
+    /// all. A program that holds one response while it asks for the next would wait for itself at any low one, and how
+    /// many are polite or fast depends on the server.
+    #[must_use]
+    pub fn with_max_connections_per_key(mut self, connections: usize) -> Self {
+        self.max_connections_per_key = connections.max(1);
+        self
+    }
+
+    /// Lets at most so many calls wait for a connection, in all. One more fails at once, with
+    /// [`ClientErrorKind::Limit`](crate::ClientErrorKind::Limit). `0` lets none wait.
+    #[must_use]
+    pub fn with_max_waiting(mut self, calls: usize) -> Self {
+        self.max_waiting = calls;
+        self
+    }
+
+    /// Keeps at most so many connections in all; the one kept longest goes first. `0` keeps none. A shared
+    /// one counts, but does not go while it is in use.
     #[must_use]
     pub fn with_max_idle(mut self, connections: usize) -> Self {
         self.max_idle = connections;
@@ -53,7 +97,36 @@ impl ClientConfig {
         self
     }
 
-    /// Limits a dial, from the look-up of the name to the end of all handshakes. `None` leaves it to the connector.
+    /// Uses a connection for new requests no longer than so long, give or take
+    /// [`MAX_AGE_JITTER_PERCENT`](Self::MAX_AGE_JITTER_PERCENT); requests under way on it finish. `None`, the default, sets no
+    /// limit. One is of use where names move to other addresses, or where load is to be spread over servers that join.
+    #[must_use]
+    pub fn with_max_age(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.max_age = limit.into();
+        self
+    }
+
+    /// Makes the jitter of [`with_max_age`](Self::with_max_age) the same in every run, for tests. Unless it is set, every client
+    /// has a seed of its own.
+    #[must_use]
+    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
+        self
+    }
+
+    /// Says what to expect of a key that nothing is known about: sessions that requests share, as HTTP/2 has them (`true`), or
+    /// sessions that a request has to itself. Where they are shared, one dial at a time is made for a key, and who comes
+    /// meanwhile waits to join what it makes. A wrong guess costs dials that nobody needs, or a wait for one that was not
+    /// necessary; as long as a key has connections, the last one made is what is expected. Default: `false`.
+    #[must_use]
+    pub fn with_shared_sessions(mut self, expected: bool) -> Self {
+        self.shared_sessions = expected;
+        self
+    }
+
+    /// Limits a dial, from the look-up of the name to the end of all handshakes; and before that, the wait for the turn to
+    /// dial or for a connection of another call. `None` leaves the dial to the connector, and the wait without a limit of its
+    /// own.
     #[must_use]
     pub fn with_connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
@@ -75,17 +148,33 @@ impl ClientConfig {
         self.https = yes;
         self
     }
+
+    /// Whether a request with `Expect: 100-continue` that is answered with 417 goes out once more without the expectation,
+    /// as far as its body can still be sent (RFC 9110 section 10.1.1). Default: `true`. A proxy hands the 417 on: the
+    /// expectation is its client's.
+    #[must_use]
+    pub fn with_retry_without_expectation(mut self, yes: bool) -> Self {
+        self.retry_without_expectation = yes;
+        self
+    }
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
+            max_connections: Self::DEFAULT_MAX_CONNECTIONS,
+            max_connections_per_key: usize::MAX,
+            max_waiting: Self::DEFAULT_MAX_WAITING,
             max_idle: Self::DEFAULT_MAX_IDLE,
             max_idle_per_key: Self::DEFAULT_MAX_IDLE_PER_KEY,
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
+            max_age: None,
+            jitter_seed: None,
+            shared_sessions: false,
             connect_timeout: Some(Self::DEFAULT_CONNECT_TIMEOUT),
             timeout: None,
             https: false,
+            retry_without_expectation: true,
         }
     }
 }

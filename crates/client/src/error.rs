@@ -2,6 +2,8 @@ use std::{error::Error, fmt, io};
 
 use chaski_core::{BoxError, ConnectError, Elapsed, Extensions, Sent, Target, find_cause};
 
+use crate::pool::QueueFull;
+
 /// Why a [`Client`](crate::Client) gave no response.
 ///
 /// `Display` prints this level on one line; the sources say more, and [`find_cause`] finds a [`ConnectError`] or an
@@ -30,6 +32,9 @@ pub enum ClientErrorKind {
     InvalidRequest,
     /// There was no connection. The source is a [`ConnectError`].
     Connect,
+    /// No connection was free, none could be dialed because of the limits on open connections, and as many calls as
+    /// [`with_max_waiting`](crate::ClientConfig::with_max_waiting) allows waited already. Nothing was sent.
+    Limit,
     /// The connection failed before a response.
     Send,
     /// The limit set with [`with_timeout`](crate::ClientConfig::with_timeout) passed. The source is an [`Elapsed`].
@@ -52,6 +57,10 @@ impl ClientError {
             .not_sent(true)
             .with_scope(scope)
             .with_source(error)
+    }
+
+    pub(crate) fn queue_full(target: &Target, full: QueueFull) -> Self {
+        Self::new(ClientErrorKind::Limit, format!("no connection to {target} is free")).not_sent(true).with_source(full)
     }
 
     pub(crate) fn send<Req>(target: &Target, sent: &Sent<Req>, source: BoxError, scope: Extensions) -> Self {

@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -13,35 +12,15 @@ use chaski_core::{
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::pool::{Held, Pool};
-
-/// The use of a connection by one request.
-pub(crate) struct Lease<S> {
-    held: Arc<Held<S>>,
-    // Weak: a body that outlives its client must not keep a pool alive for nobody.
-    pool: Weak<Pool<S>>,
-}
-
-impl<S: Session<Request<Body>>> Lease<S> {
-    pub(crate) fn new(held: Arc<Held<S>>, pool: &Arc<Pool<S>>) -> Self {
-        Self { held, pool: Arc::downgrade(pool) }
-    }
-
-    /// Ends the use: the pool decides from the session's state what becomes of it.
-    pub(crate) fn end(self) {
-        if let Some(pool) = self.pool.upgrade() {
-            pool.give_back(self.held);
-        }
-    }
-}
+use crate::pool::Lease;
 
 /// A body whose end ends a [`Lease`].
-pub(crate) struct Kept<S: Session<Request<Body>>> {
+pub(crate) struct Kept<S: Session<Request>> {
     body: Body,
     lease: Option<Lease<S>>,
 }
 
-impl<S: Session<Request<Body>>> Kept<S> {
+impl<S: Session<Request>> Kept<S> {
     pub(crate) fn new(body: Body, lease: Lease<S>) -> Self {
         Self { body, lease: Some(lease) }
     }
@@ -50,13 +29,11 @@ impl<S: Session<Request<Body>>> Kept<S> {
         // The engine's body goes first: only then is the session's slot free, and a body dropped later could disturb the
         // connection's next request.
         drop(std::mem::take(&mut self.body));
-        if let Some(lease) = self.lease.take() {
-            lease.end();
-        }
+        drop(self.lease.take());
     }
 }
 
-impl<S: Session<Request<Body>>> HttpBody for Kept<S> {
+impl<S: Session<Request>> HttpBody for Kept<S> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -78,13 +55,13 @@ impl<S: Session<Request<Body>>> HttpBody for Kept<S> {
     }
 }
 
-impl<S: Session<Request<Body>>> Progress for Kept<S> {
+impl<S: Session<Request>> Progress for Kept<S> {
     fn poll_progress(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         self.body.poll_progress(cx);
     }
 }
 
-impl<S: Session<Request<Body>>> Drop for Kept<S> {
+impl<S: Session<Request>> Drop for Kept<S> {
     fn drop(&mut self) {
         self.end();
     }

@@ -13,12 +13,32 @@
 //! 1. The URI, which has to be absolute, gives target and [`Protocol`](chaski_core::Protocol); a
 //!    [`Route`](chaski_core::Route) in the request's `http` extensions adds the choices made for the dial. Together they
 //!    are the key under which connections are kept.
-//! 2. An idle connection of that key is taken if it is still alive, else the connector makes one. The dial's scope is a
+//! 2. An idle connection of that key is taken if it is still alive. Else the call dials, as far as the limits allow, or waits
+//!    for its turn; and in both cases it takes a connection that another call gives back first. The dial's scope is a
 //!    child of the request's.
 //! 3. The session sends the request. When a *reused* connection fails before any byte of a response, and either nothing
-//!    was sent or the request is idempotent and its body is in hand, it goes out once more, on a fresh connection.
-//! 4. The response is handed over. The connection is kept again when the response's body has ended and the session says
-//!    that it is open with a free slot, and dropped otherwise.
+//!    was sent or the request is idempotent and its body is in hand, it goes out once more, on a fresh connection. One
+//!    with `Expect: 100-continue` that is answered with 417 goes out once more without that.
+//! 4. The response is handed over. The connection is handed to the call that has waited longest, or kept, when the response's
+//!    body has ended and the session says that it is open with a free slot; it is dropped otherwise.
+//!
+//! [`Client::stats`] counts what became of connections, and [`ConnectionReuse`], a fact on each response, tells how its own
+//! was come by.
+//!
+//! # The pool
+//!
+//! A call that finds an idle connection locks a sixteenth of the pool twice, for a few instructions: to take the connection, and to
+//! give it back. Nothing is locked while a dial, a request or a session is under way.
+//!
+//! Connections are opened in the order in which calls came, over all keys. At the limit in all the connection that was idle
+//! longest is closed for who waits. Sessions that requests share (HTTP/2) take as many of those who wait as they have slots for;
+//! one dial is then made at a time for a key, a second one when the slots have run out. Slots that a peer adds of its own
+//! accord are noticed within a second.
+//!
+//! One task for each client closes what nobody uses: at its idle timeout, at its age, and when its peer closes it or sends what
+//! nobody asked for, which is seen at once after the first second of being idle. It begins with the first connection that is
+//! kept, and ends when none is, or with the client. Without a tokio runtime there is none, and what has expired goes when one
+//! of its key is wanted, or with [`Client::close_idle`]. The runtime needs its timer.
 //!
 //! # Example
 //!
@@ -44,7 +64,7 @@
 //! impl Session<Request<Body>> for Echo {
 //!     fn slots(&self) -> Slots { Slots { free: 1, shared: false } }
 //!     fn state(&self) -> SessionState { SessionState::Open }
-//!     async fn changed(&self) { std::future::pending().await }
+//!     fn changed(&self) -> impl Future<Output = ()> + Send + 'static { std::future::pending() }
 //!     fn scope(&self) -> &Extensions { &self.0 }
 //!     fn drain(&self) {}
 //! }
@@ -65,15 +85,28 @@
 //!
 //! # Cancellation
 //!
-//! Dropping the future of a call cancels the dial or the request. A connection that a request had to itself is closed
-//! then; one that is shared stays. Dropping a response before the end of its body does the same.
+//! Dropping the future of a call cancels its wait or its request. Its dial goes to the call that has waited longest for a
+//! connection of the same key and has none; without one it is cancelled. A connection that a request had to itself is closed
+//! once something of the request was sent; one that is shared stays. Dropping a response before the end of its body does the
+//! same.
 //!
 //! # Limits
 //!
-//! All in [`ClientConfig`]: idle connections for each key and in all, how long one is kept, how long a dial may take, and
-//! how long a response may keep a caller waiting (unlimited unless set). A connection that expired is noticed when one of
-//! its key is wanted; those of other keys, four at most, whenever one is kept. Without any traffic they stay until
-//! [`Client::close_idle`] or the end of the client.
+//! All but the last two are set with [`ClientConfig`].
+//!
+//! | what | default | beyond it |
+//! |---|---|---|
+//! | open connections in all, dials included | [`DEFAULT_MAX_CONNECTIONS`](ClientConfig::DEFAULT_MAX_CONNECTIONS) | the oldest idle one is closed, else the call waits |
+//! | open connections of a key | none but that in all | the call waits |
+//! | calls that wait | [`DEFAULT_MAX_WAITING`](ClientConfig::DEFAULT_MAX_WAITING) | the call fails at once, [`ClientErrorKind::Limit`] |
+//! | kept connections in all | [`DEFAULT_MAX_IDLE`](ClientConfig::DEFAULT_MAX_IDLE) | the one kept longest is closed |
+//! | kept connections of a key | [`DEFAULT_MAX_IDLE_PER_KEY`](ClientConfig::DEFAULT_MAX_IDLE_PER_KEY) | the one kept longest is closed |
+//! | time that a connection is kept | [`DEFAULT_IDLE_TIMEOUT`](ClientConfig::DEFAULT_IDLE_TIMEOUT) | it is closed |
+//! | age of a connection | none; [`MAX_AGE_JITTER_PERCENT`](ClientConfig::MAX_AGE_JITTER_PERCENT) more or less | it is drained |
+//! | time of a dial, and of the wait before it | [`DEFAULT_CONNECT_TIMEOUT`](ClientConfig::DEFAULT_CONNECT_TIMEOUT) each | the call fails |
+//! | time to the head of the response | none | the call fails |
+//! | repetitions on a fresh connection | 1 | the call fails |
+//! | repetitions without an expectation | 1 | the caller gets the 417 |
 //!
 //! # Specification
 //!
@@ -81,16 +114,22 @@
 //! |---|---|---|
 //! | RFC 9110 4.2.4 | userinfo in a URI is refused | `target.rs` |
 //! | RFC 9110 9.2.2 | only idempotent requests are repeated | `replay.rs` |
+//! | RFC 9110 10.1.1 | a request whose expectation is refused is repeated without it | `expect.rs` |
 //! | RFC 9112 9.3.1 | a request is repeated on a reused connection only, and once | `client.rs` |
 
 mod client;
 mod config;
 mod error;
+mod expect;
 mod kept;
 mod pool;
 mod replay;
+mod reuse;
+mod stats;
 mod target;
 
 pub use client::Client;
 pub use config::ClientConfig;
 pub use error::{ClientError, ClientErrorKind};
+pub use reuse::ConnectionReuse;
+pub use stats::PoolStats;

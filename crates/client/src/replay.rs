@@ -16,22 +16,28 @@ impl Replay {
         if !is_idempotent(request.method()) {
             return None;
         }
-        let mut copy = Request::new(request.body().replay()?);
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.version_mut() = request.version();
-        copy.headers_mut().clone_from(request.headers());
-        copy.extensions_mut().clone_from(request.extensions());
-        if let Some(scope) = request.take_scope() {
-            copy.set_scope(scope.fork());
-            request.set_scope(scope.fork());
-        }
-        Some(Self(copy))
+        let body = request.body().replay()?;
+        Some(Self(copy(request, body)))
     }
 
     pub(crate) fn into_request(self) -> Request<Body> {
         self.0
     }
+}
+
+/// A request with the same head and another body. Each of the two gets a scope of its own, a child of what was one.
+pub(crate) fn copy(request: &mut Request<Body>, body: Body) -> Request<Body> {
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    copy.extensions_mut().clone_from(request.extensions());
+    if let Some(scope) = request.take_scope() {
+        copy.set_scope(scope.fork());
+        request.set_scope(scope.fork());
+    }
+    copy
 }
 
 /// RFC 9110 section 9.2.2: to send it twice is as good as once.

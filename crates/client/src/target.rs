@@ -1,13 +1,17 @@
 //! From a request to the key of a connection.
 
+use std::hash::{BuildHasher, Hash, Hasher};
+
 use chaski_core::{Host, HostPort, Protocol, Route, Target, http::Request};
 use http::Method;
 
 use crate::ClientError;
 
 /// What decides about a connection, and so whether two requests may use the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
+    /// That of all that follows, made once: it chooses the shard, and then the place in its map.
+    hash: u64,
     pub(crate) target: Target,
     pub(crate) server_name: Option<Host>,
     pub(crate) protocol: Protocol,
@@ -16,7 +20,7 @@ pub(crate) struct Key {
 
 impl Key {
     /// Reads the key out of a request, and takes the route away: it is for connectors, not for the peer.
-    pub(crate) fn of<B>(request: &mut Request<B>, https: bool) -> Result<Self, ClientError> {
+    pub(crate) fn of<B>(request: &mut Request<B>, https: bool, hasher: &impl BuildHasher) -> Result<Self, ClientError> {
         if request.method() == Method::CONNECT {
             return Err(ClientError::invalid("a CONNECT request asks for a tunnel, which is a connector's work"));
         }
@@ -40,7 +44,30 @@ impl Key {
         let host = HostPort::parse_with_default_port(authority.as_str(), port)
             .map_err(|error| ClientError::invalid("the request's URI names no valid host").with_source(error))?;
         let route = request.extensions_mut().remove::<Route>().unwrap_or_default();
-        Ok(Self { target: Target::Host(host), server_name: None, protocol, route })
+        Ok(Self::new(Target::Host(host), None, protocol, route, hasher))
+    }
+
+    pub(crate) fn new(
+        target: Target,
+        server_name: Option<Host>,
+        protocol: Protocol,
+        route: Route,
+        hasher: &impl BuildHasher,
+    ) -> Self {
+        let hash = hasher.hash_one((&target, &server_name, protocol, &route));
+        Self { hash, target, server_name, protocol, route }
+    }
+
+    /// Which of so many shards the key belongs to.
+    pub(crate) fn shard(&self, shards: usize) -> usize {
+        // From the middle of the hash: maps look at its two ends.
+        (self.hash >> 32) as u32 as usize % shards
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
@@ -51,8 +78,12 @@ mod tests {
     use super::*;
     use crate::ClientErrorKind;
 
+    fn hasher() -> impl BuildHasher {
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
+    }
+
     fn key(uri: &str, https: bool) -> Result<Key, ClientError> {
-        Key::of(&mut http::Request::get(uri).body(()).unwrap(), https)
+        Key::of(&mut http::Request::get(uri).body(()).unwrap(), https, &hasher())
     }
 
     #[test]
@@ -86,15 +117,15 @@ mod tests {
         }
         assert!(find_cause::<AddressParseError>(&key("http://127.1/", false).unwrap_err()).is_some());
         let mut tunnel = http::Request::connect("example.com:443").body(()).unwrap();
-        assert!(Key::of(&mut tunnel, true).unwrap_err().to_string().contains("CONNECT"));
+        assert!(Key::of(&mut tunnel, true, &hasher()).unwrap_err().to_string().contains("CONNECT"));
     }
 
     #[test]
     fn the_route_is_part_of_the_key_and_leaves_the_request() {
         let mut request = http::Request::get("http://a/").body(()).unwrap();
         request.extensions_mut().insert(Route::default().with("eth1"));
-        let with = Key::of(&mut request, false).unwrap();
+        let with = Key::of(&mut request, false, &hasher()).unwrap();
         assert!(request.extensions().get::<Route>().is_none());
-        assert_ne!(with, Key::of(&mut request, false).unwrap());
+        assert_ne!(with, Key::of(&mut request, false, &hasher()).unwrap());
     }
 }

@@ -18,12 +18,13 @@ pub trait Session<Req>: Service<Req> {
     /// session was idle is noticed here.
     fn state(&self) -> SessionState;
 
-    /// Completes when [`slots`](Self::slots) or [`state`](Self::state) may have changed since the call.
+    /// Completes when [`slots`](Self::slots) or [`state`](Self::state) may have changed since the call, or when the session
+    /// was dropped. Many sessions are watched by one task, so the future neither borrows the session nor keeps it open.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing. One future at a time is woken; a second replaces the first.
-    fn changed(&self) -> impl Future<Output = ()> + Send;
+    fn changed(&self) -> impl Future<Output = ()> + Send + 'static;
 
     /// What is known about the connection.
     fn scope(&self) -> &Extensions;

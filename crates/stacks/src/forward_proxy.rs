@@ -128,8 +128,8 @@ pub fn forward_proxy(
                 .with_body_timeout(Some(idle_timeout))
                 .with_header_layout(header_layout),
         ),
-        // The dialer has the limit already.
-        ClientConfig::default().with_connect_timeout(None),
+        // The dialer has the limit already. What becomes of an expectation is for the client to decide whose it is.
+        ClientConfig::default().with_connect_timeout(None).with_retry_without_expectation(false),
     );
     let requests = stack(
         (

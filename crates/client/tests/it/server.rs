@@ -15,9 +15,10 @@ use bytes::Bytes;
 use chaski_client::{Client, ClientConfig, ClientError};
 use chaski_core::{
     BoxError, Connect, ConnectError, ConnectStage, Extensions, SendError, Service, Session, SessionState, Slots,
-    http::{Body, Request, Response},
+    http::{Body, Message, Request, Response},
 };
 use http_body::Frame;
+use tokio::{sync::Notify, task::JoinHandle};
 
 /// What a session does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,12 @@ pub(crate) enum Act {
     BreakOff,
     /// Never answers.
     Hang,
+    /// Answers 417 to an expectation, with the body unread; else as `Answer`.
+    RefuseExpectation,
+    /// The same, after a frame of the body.
+    RefuseExpectationLate,
+    /// Answers 417 to everything.
+    Refuse,
 }
 
 /// A request as a session saw it: the number of the connection, method and body.
@@ -52,8 +59,12 @@ pub(crate) struct Server {
     pub(crate) on_reuse: Mutex<Option<Act>>,
     pub(crate) refuse: AtomicBool,
     pub(crate) dial: Mutex<Duration>,
+    /// How long a dial of this host takes, whatever `dial` says.
+    pub(crate) slow: Mutex<Option<(&'static str, Duration)>>,
     pub(crate) shared: AtomicBool,
-    pub(crate) last: Mutex<Option<Arc<Line>>>,
+    /// How many requests at once a shared session takes; 100 when it is 0.
+    pub(crate) most: AtomicUsize,
+    last: Mutex<Option<Arc<Line>>>,
 }
 
 /// The state of a connection.
@@ -61,7 +72,21 @@ pub(crate) struct Line {
     number: usize,
     requests: AtomicUsize,
     busy: AtomicUsize,
-    pub(crate) closed: AtomicBool,
+    closed: AtomicBool,
+    changed: Arc<Notify>,
+}
+
+impl Line {
+    /// Tells whoever watches that something has changed.
+    pub(crate) fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What the peer does when it closes.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        self.changed.notify_one();
+    }
 }
 
 pub(crate) struct Scripted {
@@ -78,18 +103,25 @@ impl Service<Connect> for Dialer {
     type Output = Scripted;
     type Error = ConnectError;
 
-    async fn serve(&self, _: Connect) -> Result<Scripted, ConnectError> {
+    async fn serve(&self, connect: Connect) -> Result<Scripted, ConnectError> {
         let server = Arc::clone(&self.0);
         let number = server.connects.fetch_add(1, SeqCst);
-        let dial = *server.dial.lock().unwrap();
+        let dial = match *server.slow.lock().unwrap() {
+            Some((host, slow)) if connect.target.to_string().starts_with(host) => slow,
+            _ => *server.dial.lock().unwrap(),
+        };
         tokio::time::sleep(dial).await;
         if server.refuse.load(SeqCst) {
             return Err(ConnectError::new(ConnectStage::Dial).with_source("refused"));
         }
         server.live.fetch_add(1, SeqCst);
-        let line =
-            Line { number, requests: AtomicUsize::new(0), busy: AtomicUsize::new(0), closed: AtomicBool::new(false) };
-        let line = Arc::new(line);
+        let line = Arc::new(Line {
+            number,
+            requests: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            changed: Arc::default(),
+        });
         *server.last.lock().unwrap() = Some(Arc::clone(&line));
         Ok(Scripted { server, line, scope: Extensions::new() })
     }
@@ -97,6 +129,7 @@ impl Service<Connect> for Dialer {
 
 impl Drop for Scripted {
     fn drop(&mut self) {
+        self.line.changed.notify_one();
         self.server.live.fetch_sub(1, SeqCst);
     }
 }
@@ -104,16 +137,20 @@ impl Drop for Scripted {
 impl Session<Request<Body>> for Scripted {
     fn slots(&self) -> Slots {
         let shared = self.server.shared.load(SeqCst);
-        let most = if shared { 100 } else { 1 };
-        Slots { free: most - self.line.busy.load(SeqCst), shared }
+        let most = match (shared, self.server.most.load(SeqCst)) {
+            (false, _) => 1,
+            (true, 0) => 100,
+            (true, most) => most,
+        };
+        Slots { free: most.saturating_sub(self.line.busy.load(SeqCst)), shared }
     }
 
     fn state(&self) -> SessionState {
         if self.line.closed.load(SeqCst) { SessionState::Closed } else { SessionState::Open }
     }
 
-    async fn changed(&self) {
-        std::future::pending::<()>().await;
+    fn changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        Arc::clone(&self.line.changed).notified_owned()
     }
 
     fn scope(&self) -> &Extensions {
@@ -121,7 +158,7 @@ impl Session<Request<Body>> for Scripted {
     }
 
     fn drain(&self) {
-        self.line.closed.store(true, SeqCst);
+        self.line.close();
     }
 }
 
@@ -130,29 +167,54 @@ impl Service<Request<Body>> for Scripted {
     type Error = SendError<Request<Body>>;
 
     async fn serve(&self, request: Request<Body>) -> Result<Response<Body>, SendError<Request<Body>>> {
+        // As every engine does: what is told of the connection is found on the response, and with the error.
+        let mut response = self.act(request).await.map_err(|error| error.with_scope(self.scope.fork()))?;
+        response.set_scope(self.scope.fork());
+        Ok(response)
+    }
+}
+
+impl Scripted {
+    async fn act(&self, request: Request<Body>) -> Result<Response<Body>, SendError<Request<Body>>> {
         let first = self.line.requests.fetch_add(1, SeqCst) == 0;
         let on_reuse = *self.server.on_reuse.lock().unwrap();
         let act = match on_reuse {
             Some(act) if !first => act,
             _ => self.server.script.lock().unwrap().pop_front().unwrap_or(Act::Answer),
         };
+        if self.slots().free == 0 {
+            return Err(SendError::not_sent(request, "no slot is free"));
+        }
         if act == Act::CloseUnsent {
             self.drain();
             return Err(SendError::not_sent(request, "the peer has closed"));
         }
-        let busy = Busy { line: Arc::clone(&self.line), ended: false };
+        let busy = Busy { line: Arc::clone(&self.line), ended: self.slots().shared };
         self.line.busy.fetch_add(1, SeqCst);
         let method = request.method().to_string();
-        let body = request.into_body().collect(1024).await.map_err(SendError::unknown)?;
+        let expects = request.headers().contains_key("expect");
+        let mut body = request.into_body();
+        if expects && matches!(act, Act::RefuseExpectation | Act::RefuseExpectationLate) {
+            if act == Act::RefuseExpectationLate {
+                body.frame().await;
+            }
+            self.server.seen.lock().unwrap().push((self.line.number, method, Bytes::from_static(b"(refused)")));
+            return Ok(http::Response::builder().status(417).body(Body::empty()).unwrap());
+        }
+        let body = body.collect(1024).await.map_err(SendError::unknown)?;
         self.server.seen.lock().unwrap().push((self.line.number, method, body));
         match act {
-            Act::Answer => {
+            Act::Answer | Act::RefuseExpectation | Act::RefuseExpectationLate => {
                 busy.end();
                 Ok(Response::new(Body::full("answer")))
             }
             Act::Stream => {
                 let frames = VecDeque::from(["an", "swer"]);
                 Ok(Response::new(Body::new(Streamed { frames, busy: Some(busy) })))
+            }
+            Act::Refuse => {
+                busy.end();
+                Ok(http::Response::builder().status(417).body(Body::empty()).unwrap())
             }
             Act::AnswerAndClose => {
                 busy.end();
@@ -166,7 +228,7 @@ impl Service<Request<Body>> for Scripted {
     }
 }
 
-/// A request under way; dropped before its end it closes the connection, as HTTP/1 does.
+/// A request under way; dropped before its end it closes the connection, as HTTP/1 does, unless that is shared.
 struct Busy {
     line: Arc<Line>,
     ended: bool,
@@ -182,7 +244,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.line.busy.fetch_sub(1, SeqCst);
         if !self.ended {
-            self.line.closed.store(true, SeqCst);
+            self.line.close();
         }
     }
 }
@@ -226,6 +288,11 @@ impl Server {
         Client::with_config(Dialer(Arc::clone(self)), config)
     }
 
+    /// The connection that was made last.
+    pub(crate) fn last(&self) -> Arc<Line> {
+        self.last.lock().unwrap().clone().unwrap()
+    }
+
     pub(crate) fn connects(&self) -> usize {
         self.connects.load(SeqCst)
     }
@@ -248,4 +315,19 @@ pub(crate) fn request(method: &str, host: &str, body: impl Into<Body>) -> Reques
 /// Sends a request and reads the whole answer.
 pub(crate) async fn exchange(client: &Client<Dialer>, request: Request<Body>) -> Result<Bytes, ClientError> {
     Ok(client.serve(request).await?.into_body().collect(1024).await.unwrap())
+}
+
+/// Begins a call in a task of its own.
+pub(crate) fn call(client: &Client<Dialer>, request: Request<Body>) -> JoinHandle<Result<Response, ClientError>> {
+    let client = client.clone();
+    tokio::spawn(async move { client.serve(request).await })
+}
+
+/// Lets tasks run, and so much time pass.
+pub(crate) async fn advance_ms(millis: u64) {
+    // A sleep lets everything else come to rest before the clock moves.
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     sync::Arc,
+    task::Poll,
 };
 
 use chaski_core::{
@@ -110,9 +111,11 @@ impl<IO: Io> Session<Request> for Http1Session<IO> {
         self.shared.state()
     }
 
-    fn changed(&self) -> impl Future<Output = ()> + Send {
+    fn changed(&self) -> impl Future<Output = ()> + Send + 'static {
         let version = self.shared.version();
-        poll_fn(move |cx| self.shared.poll_changed(version, cx))
+        // Weak: who watches an idle connection must not keep it open.
+        let shared = Arc::downgrade(&self.shared);
+        poll_fn(move |cx| shared.upgrade().map_or(Poll::Ready(()), |shared| shared.poll_changed(version, cx)))
     }
 
     fn scope(&self) -> &Extensions {

@@ -189,6 +189,14 @@ impl<IO> Shared<IO> {
     }
 }
 
+impl<IO> Drop for Shared<IO> {
+    /// Whoever watches the connection learns that there is none any more.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        wake(state.waiter.take());
+    }
+}
+
 impl<IO: Io> State<IO> {
     /// Looks whether the peer of an idle connection has closed it, or has sent what nobody asked for. Either ends it: a
     /// byte that comes before the next request would be taken for its answer.

@@ -1,0 +1,295 @@
+//! The connections of a client, and the calls that wait for one.
+//!
+//! ```text
+//! take ---- hit ----> Lease                            held.rs
+//!   |                   | dropped: given back, closed, or handed to who waits
+//!   +- miss -> Wait ----+                              wait.rs
+//!                |  a connection given back, a place to dial, or the dial of one who left
+//!                +-> Dial -> established
+//! ```
+//!
+//! - `shard.rs` has the maps; `queue.rs` decides who may dial, `reaper.rs` closes what nobody uses.
+//! - A *place* is the right to have one connection open; it belongs to the dial, then to the connection.
+//! - A *claim* is that of a key whose first waiter could dial, were it not for the limit in all.
+//!
+//! Neither is a session asked anything nor is anything dropped that may hold one while a lock is held: both may reach a
+//! socket, and what a session holds (a request body that is the response body of another call) may come back here when
+//! it is dropped. Locks are taken in one order: a shard, then a waiter's cell or the claims.
+
+mod held;
+mod queue;
+mod reaper;
+mod shard;
+mod wait;
+mod watch;
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use chaski_core::{Session, SessionState, http::Request};
+use tokio::time::Instant;
+
+use self::{held::Held, queue::Claims, reaper::Reaper, shard::Shard};
+use crate::{ClientConfig, PoolStats, stats::Closed, target::Key};
+
+pub(crate) use self::{
+    held::{Lease, Place},
+    wait::{DialFuture, QueueFull, Wait},
+};
+
+/// How many locks the keys are spread over. More than the threads of most machines, so that two calls for different
+/// targets seldom meet.
+const SHARDS: usize = 16;
+
+pub(crate) struct Pool<S: Session<Request>> {
+    shards: [Mutex<Shard<S>>; SHARDS],
+    /// Places that are taken: connections, and dials under way.
+    open: AtomicUsize,
+    /// Connections that are kept.
+    idle: AtomicUsize,
+    /// Calls that wait without a dial of their own.
+    waiting: AtomicUsize,
+    claims: Claims,
+    /// Gives waiters and kept connections their order.
+    numbers: AtomicU64,
+    jitter: AtomicU64,
+    reaper: Arc<Reaper>,
+    hasher: RandomState,
+    config: ClientConfig,
+}
+
+impl<S: Session<Request>> Pool<S> {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        let hasher = RandomState::new();
+        let seed = config.jitter_seed.unwrap_or_else(|| hasher.build_hasher().finish());
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            open: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            claims: Claims::default(),
+            numbers: AtomicU64::new(0),
+            jitter: AtomicU64::new(seed),
+            reaper: Arc::default(),
+            hasher,
+            config,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    pub(crate) fn hasher(&self) -> &RandomState {
+        &self.hasher
+    }
+
+    /// Takes a connection that is alive and has a free slot, the one used last first: it is the likeliest to live.
+    pub(crate) fn take(&self, key: &Key) -> Option<Lease<S>> {
+        let now = Instant::now();
+        let mut busy = 0;
+        loop {
+            // The lock is let go at the end of this statement.
+            let candidate = self.shard(key).candidate(key, busy, now, &self.config)?;
+            match candidate {
+                Candidate::Gone(held, why) => {
+                    self.idle.fetch_sub(1, SeqCst);
+                    Held::close(held, why);
+                }
+                Candidate::Exclusive(held) => {
+                    self.idle.fetch_sub(1, SeqCst);
+                    if held.has_free_slot() {
+                        return Some(Lease::new(held));
+                    }
+                    self.shard(key).counts.reused -= 1;
+                    Held::close(held, Closed::Dead);
+                }
+                Candidate::Shared(held) => {
+                    if held.reserve() {
+                        return Some(Lease::shared(held, true));
+                    }
+                    self.shard(key).counts.reused -= 1;
+                    let open = held.session.state() == SessionState::Open;
+                    held.unuse();
+                    match open {
+                        true => busy += 1,
+                        false => self.remove(&held, Closed::Dead),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decides what becomes of a connection whose request has ended: kept, handed to who waits, or closed.
+    fn give_back(self: &Arc<Self>, held: Arc<Held<S>>) {
+        let open = held.session.state() == SessionState::Open;
+        let now = Instant::now();
+        if held.shared {
+            // While it counts as in use, nobody takes it for idle.
+            let kept = open && !held.is_old(now) && self.insert(Arc::clone(&held));
+            held.unuse();
+            match (open, kept) {
+                (true, true) => self.kept(&held.place.key, true),
+                (true, false) => self.remove(&held, Closed::Age),
+                (false, _) => self.remove(&held, Closed::Used),
+            }
+        } else if !open || held.session.slots().free == 0 {
+            Held::close(held, Closed::Used);
+        } else if held.is_old(now) {
+            Held::close(held, Closed::Age);
+        } else {
+            held.unuse();
+            let key = Arc::clone(&held.place.key);
+            if self.insert(held) {
+                self.kept(&key, false);
+            }
+        }
+    }
+
+    /// Does what follows from there being one more connection that can be used.
+    fn kept(self: &Arc<Self>, key: &Arc<Key>, shared: bool) {
+        if shared {
+            self.serve_queue_of_shared(key);
+        }
+        while self.idle.load(SeqCst) > self.config.max_idle && self.close_oldest() {}
+        self.make_room();
+        self.reaper.kept(self);
+    }
+
+    /// Puts a connection among those that are kept, as one used just now, or hands it to the first who waits for it. Says
+    /// whether it is kept: a shared one that was let go of stays out.
+    fn insert(&self, held: Arc<Held<S>>) -> bool {
+        let now = Instant::now();
+        let key = Arc::clone(&held.place.key);
+        let mut shard = self.shard(&key);
+        if held.shared {
+            if held.is_retired() {
+                return false;
+            }
+            if shard.touch(&held, self.next_number(), now) {
+                drop(shard);
+                return true;
+            }
+        } else if let Some(cell) = self.pop_first(&mut shard, &key) {
+            shard.counts.reused += 1;
+            let waker = cell.hand(Lease::new(held));
+            drop(shard);
+            waker.wake();
+            return false;
+        }
+        self.idle.fetch_add(1, SeqCst);
+        let surplus = shard.push(held, self.next_number(), now, self.config.max_idle_per_key);
+        drop(shard);
+        if let Some(surplus) = surplus {
+            self.idle.fetch_sub(1, SeqCst);
+            Held::close(surplus, Closed::Limit);
+        }
+        true
+    }
+
+    /// Closes the connection that was kept longest and is not in use, of whatever key. Says whether there was one.
+    fn close_oldest(&self) -> bool {
+        let oldest = |shard: &Mutex<Shard<S>>| lock(shard).oldest(&self.numbers);
+        let numbered = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
+        let Some((_, shard)) = numbered.min_by_key(|(number, _)| *number) else { return false };
+        let gone = lock(shard).take_oldest(&self.numbers);
+        let Some(held) = gone else { return false };
+        self.idle.fetch_sub(1, SeqCst);
+        Held::close(held, Closed::Limit);
+        true
+    }
+
+    /// Lets go of a connection, if it is kept. One that is shared finishes what is under way.
+    fn remove(&self, held: &Arc<Held<S>>, why: Closed) {
+        held.retire();
+        let gone = self.shard(&held.place.key).remove(held);
+        if let Some(gone) = gone {
+            self.idle.fetch_sub(1, SeqCst);
+            Held::close(gone, why);
+        }
+    }
+
+    /// Drains and lets go of all that is kept.
+    pub(crate) fn close_idle(&self) -> usize {
+        let mut count = 0;
+        for shard in &self.shards {
+            let all = lock(shard).drain();
+            self.idle.fetch_sub(all.len(), SeqCst);
+            count += all.len();
+            for held in all {
+                held.retire();
+                Held::close(held, Closed::Asked);
+            }
+        }
+        count
+    }
+
+    /// How many connections are kept.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.load(SeqCst)
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let mut stats = PoolStats {
+            open: self.open.load(SeqCst),
+            idle: self.idle.load(SeqCst),
+            waiting: self.waiting.load(SeqCst),
+            ..PoolStats::default()
+        };
+        for shard in &self.shards {
+            lock(shard).counts.add_to(&mut stats);
+        }
+        stats
+    }
+
+    /// How long a new connection may be used: the limit, a tenth more or less.
+    fn lifetime(&self) -> Option<Duration> {
+        let limit = self.config.max_age?;
+        // SplitMix64 (Steele, Lea, Flood 2014): one word of state, so that it needs no lock.
+        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.jitter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        // 53 bits are what a float holds exactly.
+        let unit = (z >> 11) as f64 / (1_u64 << 53) as f64;
+        let share = f64::from(ClientConfig::MAX_AGE_JITTER_PERCENT) / 100.0;
+        Some(Duration::try_from_secs_f64(limit.as_secs_f64() * (1.0 + share * (2.0 * unit - 1.0))).unwrap_or(limit))
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Relaxed)
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard<S>> {
+        lock(&self.shards[key.shard(SHARDS)])
+    }
+}
+
+impl<S: Session<Request>> Drop for Pool<S> {
+    fn drop(&mut self) {
+        self.reaper.stop();
+    }
+}
+
+/// What [`Shard::candidate`] found.
+enum Candidate<S: Session<Request>> {
+    /// Not to be used any more, and taken out.
+    Gone(Arc<Held<S>>, Closed),
+    /// Taken out.
+    Exclusive(Arc<Held<S>>),
+    /// Still there, and counted as in use.
+    Shared(Arc<Held<S>>),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics between two changes that belong together, so what was poisoned is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
