@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
+mod cable;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod dead_peer;
 #[cfg(test)]
 #[cfg(unix)]
@@ -22,3 +25,6 @@ mod support;
 mod unix;
 #[cfg(test)]
 mod unmet;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod zone;

@@ -31,12 +31,15 @@ impl Again {
 
     /// What follows `text` in the next line that has it.
     pub(crate) async fn line_with(&mut self, text: &str) -> String {
-        loop {
-            let line = timeout(LONG, self.lines.recv()).await.unwrap().expect("the process ended early");
-            if let Some((_, rest)) = line.split_once(text) {
-                return rest.to_owned();
+        let found = async {
+            loop {
+                let line = self.lines.recv().await.expect("the process ended early");
+                if let Some((_, rest)) = line.split_once(text) {
+                    return rest.to_owned();
+                }
             }
-        }
+        };
+        timeout(LONG, found).await.unwrap()
     }
 
     /// Ends its standard input, which it waits for.
