@@ -21,6 +21,9 @@ mod middleware;
 mod net;
 #[cfg(test)]
 #[cfg(unix)]
+mod peek;
+#[cfg(test)]
+#[cfg(unix)]
 mod peers;
 #[cfg(test)]
 mod proxy;
