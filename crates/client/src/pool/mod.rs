@@ -10,12 +10,13 @@
 //!
 //! - `shard.rs` has the maps; `queue.rs` decides who may dial, `reaper.rs` closes what nobody uses.
 //! - A *place* is the right to have one connection open; it belongs to the dial, then to the connection.
-//! - A *claim* is that of a key whose first waiter could dial, were it not for the limit in all.
+//! - A *claim* (`claims.rs`) is that of a key whose first waiter could dial, were it not for the limit in all.
 //!
 //! Neither is a session asked anything nor is anything dropped that may hold one while a lock is held: both may reach a
 //! socket, and what a session holds (a request body that is the response body of another call) may come back here when
 //! it is dropped. Locks are taken in one order: a shard, then a waiter's cell or the claims.
 
+mod claims;
 mod held;
 mod queue;
 mod reaper;
@@ -36,7 +37,7 @@ use std::{
 use chaski_core::{Session, SessionState, http::Request};
 use tokio::time::Instant;
 
-use self::{held::Held, queue::Claims, reaper::Reaper, shard::Shard};
+use self::{claims::Claims, held::Held, reaper::Reaper, shard::Shard};
 use crate::{ClientConfig, PoolStats, stats::Closed, target::Key};
 
 pub(crate) use self::{
@@ -157,6 +158,9 @@ impl<S: Session<Request>> Pool<S> {
     fn kept(self: &Arc<Self>, key: &Arc<Key>, shared: bool) {
         if shared {
             self.serve_queue_of_shared(key);
+            // It may be too much now that it is not in use any more.
+            let surplus = self.shard(key).surplus(key, self.config.max_idle_per_key);
+            self.let_go(surplus);
         }
         while self.idle.load(SeqCst) > self.config.max_idle && self.close_oldest() {}
         self.make_room();
@@ -185,13 +189,19 @@ impl<S: Session<Request>> Pool<S> {
             return false;
         }
         self.idle.fetch_add(1, SeqCst);
-        let surplus = shard.push(held, self.next_number(), now, self.config.max_idle_per_key);
+        shard.push(held, self.next_number(), now);
+        let surplus = shard.surplus(&key, self.config.max_idle_per_key);
         drop(shard);
-        if let Some(surplus) = surplus {
-            self.idle.fetch_sub(1, SeqCst);
-            Held::close(surplus, Closed::Limit);
-        }
+        self.let_go(surplus);
         true
+    }
+
+    /// Closes a connection that was taken out because there are too many.
+    fn let_go(&self, surplus: Option<Arc<Held<S>>>) {
+        if let Some(held) = surplus {
+            self.idle.fetch_sub(1, SeqCst);
+            Held::close(held, Closed::Limit);
+        }
     }
 
     /// Closes the connection that was kept longest and is not in use, of whatever key. Says whether there was one.
@@ -200,10 +210,9 @@ impl<S: Session<Request>> Pool<S> {
         let numbered = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
         let Some((_, shard)) = numbered.min_by_key(|(number, _)| *number) else { return false };
         let gone = lock(shard).take_oldest(&self.numbers);
-        let Some(held) = gone else { return false };
-        self.idle.fetch_sub(1, SeqCst);
-        Held::close(held, Closed::Limit);
-        true
+        let found = gone.is_some();
+        self.let_go(gone);
+        found
     }
 
     /// Lets go of a connection, if it is kept. One that is shared finishes what is under way.

@@ -1,11 +1,8 @@
 //! Who may dial, and who is given what becomes free.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
 };
 
 use chaski_core::{Session, http::Request};
@@ -13,46 +10,10 @@ use chaski_core::{Session, http::Request};
 use super::{
     Pool,
     held::{Held, Lease, Place},
-    lock,
     shard::{Entry, Shard},
     wait::{Cell, Dial, QueueFull, Turn, Wait},
 };
 use crate::{ConnectionReuse, stats::Closed, target::Key};
-
-/// The keys whose first waiter could dial but for the limit in all, by the number of that waiter: so that places are given
-/// in the order in which calls came, whatever they are for.
-#[derive(Default)]
-pub(super) struct Claims {
-    by_number: Mutex<BTreeMap<u64, Arc<Key>>>,
-    /// How many there are, to be read without the lock. Whoever adds one looks for a free place afterwards, and whoever frees
-    /// a place looks for one afterwards: so neither misses the other.
-    count: AtomicUsize,
-}
-
-impl Claims {
-    fn add(&self, number: u64, key: &Arc<Key>) {
-        let mut claims = lock(&self.by_number);
-        claims.insert(number, Arc::clone(key));
-        self.count.store(claims.len(), SeqCst);
-    }
-
-    fn withdraw(&self, number: u64) {
-        let mut claims = lock(&self.by_number);
-        claims.remove(&number);
-        self.count.store(claims.len(), SeqCst);
-    }
-
-    fn pop(&self) -> Option<(u64, Arc<Key>)> {
-        let mut claims = lock(&self.by_number);
-        let first = claims.pop_first();
-        self.count.store(claims.len(), SeqCst);
-        first
-    }
-
-    fn is_empty(&self) -> bool {
-        self.count.load(SeqCst) == 0
-    }
-}
 
 impl<S: Session<Request>> Entry<S> {
     /// Whether one more dial is allowed, as far as the key goes. While one is under way that will probably make a shared
@@ -170,6 +131,7 @@ impl<S: Session<Request>> Pool<S> {
         }
         drop(shard);
         self.feed();
+        self.make_room();
         lease
     }
 
@@ -255,11 +217,11 @@ impl<S: Session<Request>> Pool<S> {
         }
     }
 
-    /// Closes the connection that was kept longest, if somebody waits who may not dial because of the limit in all.
+    /// Closes the connections that were kept longest, as long as somebody waits who may not dial because of the limit in all.
+    /// A place that becomes free by that is given away at once.
     pub(super) fn make_room(&self) {
-        if !self.claims.is_empty() && self.open.load(SeqCst) >= self.config.max_connections {
-            self.close_oldest();
-        }
+        let wanted = || !self.claims.is_empty() && self.open.load(SeqCst) >= self.config.max_connections;
+        while wanted() && self.close_oldest() {}
     }
 
     /// The first in the queue, who leaves it with a connection.

@@ -109,32 +109,33 @@ impl<S: Session<Request>> Shard<S> {
         Some(Candidate::Exclusive(held))
     }
 
-    /// Adds a connection. Gives one of the same key that is too much now.
-    pub(super) fn push(
-        &mut self,
-        held: Arc<Held<S>>,
-        number: u64,
-        since: Instant,
-        limit: usize,
-    ) -> Option<Arc<Held<S>>> {
+    /// Adds a connection. Its key has an entry, since its place is taken.
+    pub(super) fn push(&mut self, held: Arc<Held<S>>, number: u64, since: Instant) {
         let key = Arc::clone(&held.place.key);
-        let Some(entry) = self.keys.get_mut(&key) else { return Some(held) };
+        let Some(entry) = self.keys.get_mut(&key) else { return };
         entry.kept.push_back(Kept { number, since, held });
-        let surplus = match entry.kept.len() > limit {
-            true => entry.kept.iter().position(|kept| !kept.held.in_use()),
-            false => None,
-        };
-        let surplus = surplus.and_then(|at| entry.kept.remove(at)).map(|kept| kept.held);
-        self.kept += 1 - usize::from(surplus.is_some());
+        self.kept += 1;
         self.order.push_back((number, key));
         self.compact();
-        surplus
+    }
+
+    /// Takes out the connection of `key` that was kept longest and is not in use, if there are more than `limit`.
+    pub(super) fn surplus(&mut self, key: &Key, limit: usize) -> Option<Arc<Held<S>>> {
+        let list = &mut self.keys.get_mut(key)?.kept;
+        if list.len() <= limit {
+            return None;
+        }
+        let at = list.iter().position(|kept| !kept.held.in_use())?;
+        let gone = list.remove(at)?.held;
+        self.kept -= 1;
+        gone.retire();
+        Some(gone)
     }
 
     /// Notes that a connection which is kept was used just now. Says whether it is kept.
     pub(super) fn touch(&mut self, held: &Arc<Held<S>>, number: u64, since: Instant) -> bool {
-        let Some(gone) = self.remove(held) else { return false };
-        self.push(gone, number, since, usize::MAX);
+        let Some(kept) = self.remove(held) else { return false };
+        self.push(kept, number, since);
         true
     }
 

@@ -1,6 +1,11 @@
 //! Calls that are cancelled.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    sync::atomic::Ordering::SeqCst,
+    task::Poll,
+    time::Duration,
+};
 
 use chaski_client::ClientConfig;
 
@@ -63,4 +68,50 @@ async fn life_01_a_dial_that_is_handed_on_ends_with_the_last_who_wants_it() {
         assert_eq!((stats.open, stats.waiting, server.live()), (0, 0, 0));
     }
     assert_eq!((client.stats().dials, client.stats().dials_handed_over), (100, 9_900));
+}
+
+/// LIFE-01: the same on several threads at once, where calls meet at any moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn life_01_cancelled_calls_leak_no_place_on_many_threads() {
+    for shared in [false, true] {
+        let server = Server::with_script(&[]);
+        server.shared.store(shared, SeqCst);
+        server.most.store(3, SeqCst);
+        let config = ClientConfig::default().with_max_connections(4).with_max_connections_per_key(3);
+        let client = server.client(config.with_max_idle(3));
+        let tasks: Vec<_> = (0..16_usize)
+            .map(|task| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    for n in 0..200 {
+                        let host = ["a", "b", "c"][(task + n / 3) % 3];
+                        let mut call = Box::pin(exchange(&client, request("GET", host, ())));
+                        if n % 3 > 0 {
+                            call.await.unwrap();
+                            continue;
+                        }
+                        // Cancelled after so many turns, wherever it is by then.
+                        for _ in 0..(task + n) % 7 {
+                            if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+                                outcome.unwrap();
+                                break;
+                            }
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let stats = client.stats();
+        assert_eq!((stats.waiting, stats.open, stats.idle), (0, server.live(), server.live()), "{stats:?}");
+        client.close_idle();
+        // The task may be looking at one at this moment.
+        while server.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.stats().open, 0);
+    }
 }

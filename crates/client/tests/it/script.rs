@@ -48,7 +48,7 @@ fn config() -> impl Strategy<Value = (ClientConfig, bool, (usize, usize))> {
                 .with_max_connections_per_key(key)
                 .with_max_waiting(waiting)
                 .with_max_idle(idle)
-                .with_idle_timeout(Duration::from_millis(700))
+                .with_idle_timeout(Duration::from_secs(5))
                 .with_connect_timeout(None)
                 .with_shared_sessions(shared)
                 .with_jitter_seed(1);
@@ -133,7 +133,7 @@ async fn run(config: ClientConfig, shared: bool, limits: (usize, usize), steps: 
     assert!(calls.is_empty() && responses.is_empty(), "{} wait in vain: {:?}", calls.len(), client.stats());
     let stats = client.stats();
     assert_eq!((stats.waiting, stats.open, stats.idle), (0, server.live(), server.live()), "{stats:?}");
-    advance_ms(3_000).await;
+    advance_ms(7_000).await;
     let stats = client.stats();
     assert_eq!((stats.open, stats.idle, server.live()), (0, 0, 0), "{stats:?}");
     let closed = stats.closed_used + stats.closed_idle + stats.closed_age + stats.closed_limit;

@@ -103,3 +103,30 @@ async fn a_slot_that_the_peer_adds_goes_to_who_waits() {
     advance_ms(1000).await;
     assert!(second.is_finished());
 }
+
+/// The limit of those that are kept is for idle ones: one in use is let go of when it is idle.
+#[tokio::test(start_paused = true)]
+async fn a_shared_connection_is_not_kept_beyond_the_limit() {
+    for config in [ClientConfig::default().with_max_idle_per_key(0), ClientConfig::default().with_max_idle(0)] {
+        let server = shared(100, &[Act::Stream, Act::Stream]);
+        let client = server.client(config);
+        let first = client.serve(request("GET", "a", ())).await.unwrap();
+        let second = client.serve(request("GET", "a", ())).await.unwrap();
+        drop(first);
+        assert_eq!((server.connects(), server.live(), client.idle()), (1, 1, 1));
+        drop(second);
+        assert_eq!((server.live(), client.idle(), client.stats().closed_limit), (0, 0, 1));
+    }
+}
+
+/// A second connection for one target may need room that an idle one of another target has.
+#[tokio::test(start_paused = true)]
+async fn room_is_made_for_a_second_connection() {
+    let server = shared(1, &[Act::Answer, Act::Stream, Act::Stream]);
+    let client = server.client(ClientConfig::default().with_shared_sessions(true).with_max_connections(2));
+    client.serve(request("GET", "b", ())).await.unwrap();
+    let pending = calls(&client, 2);
+    advance_ms(21).await;
+    assert!(pending.iter().all(JoinHandle::is_finished));
+    assert_eq!((server.connects(), server.live(), client.stats().closed_limit), (3, 2, 1));
+}

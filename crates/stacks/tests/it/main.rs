@@ -10,6 +10,8 @@ mod expect;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 mod layout;
 #[cfg(test)]
 mod matchers;
