@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::{ffi::OsStr, net::SocketAddr, time::Duration};
+use std::{ffi::OsStr, time::Duration};
 
 use chaski_proxy::Credentials;
 use clap::{Arg, Command as Clap, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind};
 
-use crate::rules::RuleArgs;
+use crate::{listen::Bind, rules::RuleArgs};
 
 /// Moves and transforms network traffic.
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ Examples:
   chaski proxy                                   a forward proxy on 127.0.0.1:3128
   curl -x http://127.0.0.1:3128 http://example.com/
   CHASKI_PROXY_USER=ana:secret chaski proxy --bind 0.0.0.0:3128
+  chaski proxy --bind 127.0.0.1:3128 --bind unix:/run/chaski/proxy.sock
   chaski proxy --allow 10.0.0.0/8:443 --allow '*.corp.example'
   chaski proxy --deny '*.ads.example' --allow public:443 --deny '*'
   chaski serve echo                              answers every request with what it saw, as JSON
@@ -52,7 +53,7 @@ pub(crate) enum Serve {
 /// What every server is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListenArgs {
-    /// How many connections may be open at a time; those beyond wait to be accepted.
+    /// How many connections of each --bind may be open at a time; those beyond wait to be accepted.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
     pub(crate) max_connections: u64,
 
@@ -67,9 +68,10 @@ pub(crate) struct ListenArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProxyArgs {
-    /// The IP address and port to listen on; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3128")]
-    pub(crate) bind: SocketAddr,
+    /// Where to listen: an IP address and port, of which port 0 lets the system choose, or the path of a Unix socket, which
+    /// its owner alone may use. Can be given several times.
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:3128")]
+    pub(crate) bind: Vec<Bind>,
 
     /// Asks clients for this name and password. In the environment it is hidden from other users of the machine.
     #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true, value_parser = Secret)]
@@ -90,11 +92,11 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogFormat::Text)]
     pub(crate) access_log: AccessLogFormat,
 
-    /// Serves without authentication on an address that others can reach.
+    /// Serves without authentication on an address that other machines can reach.
     #[arg(long)]
     pub(crate) open: bool,
 
-    /// Prints the stack that would run, layer by layer, and exits.
+    /// Prints the listeners and the stack that would run, layer by layer, and exits. Nothing is bound.
     #[arg(long)]
     pub(crate) explain: bool,
 
@@ -125,9 +127,10 @@ impl AccessLogFormat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// The IP address and port to listen on; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) bind: SocketAddr,
+    /// Where to listen: an IP address and port, of which port 0 lets the system choose, or the path of a Unix socket, which
+    /// its owner alone may use. Can be given several times.
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:8080")]
+    pub(crate) bind: Vec<Bind>,
 
     #[command(flatten)]
     pub(crate) listen: ListenArgs,

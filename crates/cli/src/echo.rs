@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     args::EchoArgs,
+    listen::Listeners,
     run::{self, Failure, Signals},
 };
 
@@ -23,11 +24,11 @@ const MAX_BODY: usize = 1024 * 1024;
 pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
     run::run(args.listen.threads, async {
         let signals = Signals::new()?;
-        let listener = run::bind(args.bind, &args.listen).await?;
-        run::announce("serve echo", &listener)?;
+        let listeners = Listeners::bind(&args.bind, &args.listen).await?;
+        run::announce("serve echo", &listeners);
         let shutdown = Shutdown::new();
         let stack = Http1Server::new(service_fn(echo));
-        Ok(run::serve(listener, stack, &shutdown, signals, &args.listen).await)
+        Ok(run::serve(listeners, stack, &shutdown, signals, &args.listen).await)
     })
 }
 

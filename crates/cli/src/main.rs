@@ -5,6 +5,7 @@
 
 mod args;
 mod echo;
+mod listen;
 mod proxy;
 mod rules;
 mod run;

@@ -12,6 +12,7 @@ use chaski_telemetry::{AccessLogSink, Metrics};
 
 use crate::{
     args::ProxyArgs,
+    listen::{self, Bind, Listeners},
     run::{self, Failure, Signals},
 };
 
@@ -22,21 +23,26 @@ pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
 
 /// A proxy that strangers can reach serves strangers: that is not done unasked.
 fn refuse_open(args: &ProxyArgs) -> Result<(), Failure> {
-    if args.bind.ip().is_loopback() || args.user.is_some() || args.open {
+    if args.user.is_some() || args.open {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
-        "--bind {}: others can reach this address, and without --user (or CHASKI_PROXY_USER) they can use the proxy; \
-         --open allows that",
-        args.bind
-    )))
+    match args.bind.iter().find(|bind| bind.is_for_others()) {
+        None => Ok(()),
+        Some(bind) => Err(Failure::Usage(format!(
+            "--bind {bind}: others can reach this address, and without --user (or CHASKI_PROXY_USER) they can use the proxy; --open allows that"
+        ))),
+    }
 }
 
 async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
-    let listener = run::bind(args.bind, &args.listen).await?;
-    let own = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
-    let rules = args.rules.0.into_iter().collect::<Rules>().with_own_addresses([own]);
+    // Bound before anything is printed or served; to explain the stack, nothing has to be free.
+    let listeners = if args.explain { None } else { Some(Listeners::bind(&args.bind, &args.listen).await?) };
+    let own = listeners.iter().flat_map(Listeners::addresses).filter_map(|bind| match bind {
+        Bind::Tcp(addr) => Some(addr),
+        Bind::Unix(_) => None,
+    });
+    let rules = args.rules.0.into_iter().collect::<Rules>().with_own_addresses(own);
     let metrics = Metrics::new();
     let mut config = ForwardProxyConfig::default()
         .with_rules(rules)
@@ -54,12 +60,12 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         log = Some(guard);
     }
     let stack = forward_proxy(config);
-    if args.explain {
-        return print(&listener.describe(&stack).to_string());
-    }
-    run::announce("proxy", &listener)?;
+    let Some(listeners) = listeners else {
+        return print(&listen::describe("chaski proxy", &args.bind, &args.listen, &stack).to_string());
+    };
+    run::announce("proxy", &listeners);
     let shutdown = Shutdown::new();
-    let code = run::serve(listener, stack, &shutdown, signals, &args.listen).await;
+    let code = run::serve(listeners, stack, &shutdown, signals, &args.listen).await;
     // Writes the lines that are still queued.
     drop(log);
     run::tell(format_args!("chaski: {}", metrics.snapshot()));

@@ -8,17 +8,15 @@ use std::{
     time::Duration,
 };
 
-use chaski_core::{Conn, IntoBoxError, Service, Shutdown, display_chain};
-use chaski_net::TcpListener;
+use chaski_core::{BoxIo, Conn, IntoBoxError, Service, Shutdown, display_chain};
 use chaski_telemetry::LogConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
-    net::TcpStream,
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::args::ListenArgs;
+use crate::{args::ListenArgs, listen::Listeners};
 
 /// Tells the status of a command, one line on standard error. Where nobody reads it any more, the line is lost: that is no
 /// reason to stop serving, as the panic of `eprintln!` would.
@@ -119,20 +117,20 @@ impl Signals {
 
 /// Serves until a signal, drains, and tells what became of the connections.
 pub(crate) async fn serve<S>(
-    listener: TcpListener,
+    listeners: Listeners,
     service: S,
     shutdown: &Shutdown,
     mut signals: Signals,
     args: &ListenArgs,
 ) -> ExitCode
 where
-    S: Service<Conn<TcpStream>, Error: IntoBoxError>,
+    S: Service<Conn<BoxIo>, Error: IntoBoxError>,
 {
     let name = tokio::select! {
         name = signals.next() => name,
-        () = listener.serve(service, shutdown) => "shutdown",
+        () = listeners.serve(service, shutdown) => "shutdown",
     };
-    // The listener was dropped with its future: new connections are refused from here on.
+    // The listeners were dropped with their future: new connections are refused from here on.
     let open = shutdown.open();
     if open > 0 {
         let limit = humantime::format_duration(args.drain_timeout);
@@ -149,17 +147,11 @@ where
     if report.cut == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Says where a server listens: the line that scripts wait for.
-pub(crate) fn announce(what: &str, listener: &TcpListener) -> Result<(), Failure> {
-    let addr = listener.local_addr().map_err(|error| Failure::system("cannot tell the address", &error))?;
-    tell(format_args!("chaski {what}: listening on {addr}"));
-    Ok(())
-}
-
-pub(crate) async fn bind(addr: std::net::SocketAddr, args: &ListenArgs) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(addr).await;
-    let listener = listener.map_err(|error| Failure::System(display_chain(&error).to_string()))?;
-    Ok(listener.with_max_connections(usize::try_from(args.max_connections).unwrap_or(usize::MAX)))
+/// Says where a server listens: the lines that scripts wait for, one for each listener.
+pub(crate) fn announce(what: &str, listeners: &Listeners) {
+    for addr in listeners.addresses() {
+        tell(format_args!("chaski {what}: listening on {addr}"));
+    }
 }
 
 #[cfg(test)]

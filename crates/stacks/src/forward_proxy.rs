@@ -1,14 +1,13 @@
 use std::{io, sync::Arc, time::Duration};
 
 use chaski_client::{Client, ClientConfig, ClientError};
-use chaski_core::{BoxError, Conn, Service, ServiceExt, find_cause, optional, stack};
+use chaski_core::{BoxError, Conn, Io, Service, ServiceExt, find_cause, optional, stack};
 use chaski_http_core::{
     Http1ClientConfig, Http1Connector, Http1Error, Http1Server, Http1ServerConfig, Http1ServerError,
 };
 use chaski_net::{Dialer, Relay, RelayConfig};
 use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
-use tokio::net::TcpStream;
 
 use crate::recorded_relay::RecordedRelay;
 
@@ -106,12 +105,13 @@ impl ForwardProxyConfig {
     }
 }
 
-/// An HTTP forward proxy over TCP connections: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
+/// An HTTP forward proxy: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
 ///
-/// Serve it with a [`TcpListener`](chaski_net::TcpListener).
-pub fn forward_proxy(
+/// Serve it with a listener: `IO` is what its connections stand on. For listeners of several kinds take
+/// [`BoxIo`](chaski_core::BoxIo), and have each one's connections boxed.
+pub fn forward_proxy<IO: Io>(
     config: ForwardProxyConfig,
-) -> impl Service<Conn<TcpStream>, Output = (), Error = Http1ServerError> {
+) -> impl Service<Conn<IO>, Output = (), Error = Http1ServerError> {
     let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics, header_layout } = config;
     // In Via, and in the Proxy-Status of all that answer here.
     let name = Pseudonym::random();
@@ -168,14 +168,14 @@ fn name_the_end(error: ClientError) -> BoxError {
 
 #[cfg(test)]
 mod tests {
-    use chaski_core::describe;
+    use chaski_core::{BoxIo, describe};
 
     use super::*;
 
     /// A list of users that was read from an empty file must not open the proxy to everybody.
     #[test]
     fn a_proxy_for_no_users_lets_nobody_in() {
-        let tree = |config| describe::<Conn<TcpStream>, _>(&forward_proxy(config)).to_string();
+        let tree = |config| describe::<Conn<BoxIo>, _>(&forward_proxy(config)).to_string();
         let closed = tree(ForwardProxyConfig::default().with_users([]));
         assert!(closed.contains("ProxyAuth users=0"), "{closed}");
         let open = tree(ForwardProxyConfig::default());

@@ -8,6 +8,8 @@ mod echo;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod listeners;
+#[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod proxy_auth;

@@ -20,7 +20,9 @@ pub(crate) const GUARD: Duration = Duration::from_secs(60);
 /// The binary under test, running.
 pub(crate) struct Chaski {
     child: Child,
+    /// Of the first listener.
     pub(crate) addr: SocketAddr,
+    announced: mpsc::Receiver<String>,
     stderr: Option<JoinHandle<String>>,
     stdout: Option<JoinHandle<String>>,
 }
@@ -46,7 +48,7 @@ impl Chaski {
             .spawn()
             .unwrap();
         let stdout = child.stdout.take().unwrap();
-        let (lines, first) = mpsc::channel();
+        let (lines, announced) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let stderr = std::thread::spawn(move || {
             let mut all = String::new();
@@ -64,8 +66,14 @@ impl Chaski {
             let _ = BufReader::new(stdout).read_to_string(&mut all);
             all
         });
-        let addr = first.recv_timeout(GUARD).expect("the start-up line").parse().unwrap();
-        Self { child, addr, stderr: Some(stderr), stdout: Some(stdout) }
+        let addr: String = announced.recv_timeout(GUARD).expect("the start-up line");
+        let addr = addr.parse().unwrap();
+        Self { child, addr, announced, stderr: Some(stderr), stdout: Some(stdout) }
+    }
+
+    /// The address of the next listener, behind the first.
+    pub(crate) fn next_address(&self) -> String {
+        self.announced.recv_timeout(GUARD).expect("one more start-up line")
     }
 
     pub(crate) fn url(&self) -> String {

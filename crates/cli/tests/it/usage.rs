@@ -14,6 +14,7 @@ fn chaski(args: &[&str]) -> (Option<i32>, String, String) {
 fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
     for (args, named) in [
         (&["proxy", "--bind", "nowhere"][..], "nowhere"),
+        (&["proxy", "--bind", "unix:"], "needs a path"),
         (&["proxy", "--allow", "10.0.0.0/33"], "10.0.0.0/33"),
         (&["proxy", "--deny", "*:90-80"], "range of ports"),
         (&["proxy", "--user", "nobody"], "--user"),
