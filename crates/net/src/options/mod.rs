@@ -32,6 +32,10 @@ use std::{sync::Arc, time::Duration};
 ///
 /// Times and counts beyond what Linux takes are cut to that: 32,767 s and 127 probes for keepalive, about 24 days for
 /// `TCP_USER_TIMEOUT`.
+///
+/// TCP Fast Open (RFC 7413) is not among the options. A connect with it succeeds before anybody has answered, so a dead
+/// address would win the race of a [`Dialer`](crate::Dialer), and what was sent with it may arrive twice. For listeners Linux
+/// has it as a setting of the system (`net.ipv4.tcp_fastopen`, 0x402).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
