@@ -190,6 +190,21 @@ fn upgrade_switches_protocols_on_both_sides() {
     assert!(answer.contains("\r\nupgrade: shout\r\n"), "{answer}");
 }
 
+#[test]
+fn unix_socket_tells_who_is_asking() {
+    let folder = std::env::temp_dir().join(format!("chaski-example-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("own.sock");
+    let program = env!("CARGO_BIN_EXE_unix-socket");
+    let server = Server::start_with(program, &["serve", path.to_str().unwrap()]);
+    // Its owner is who made it: this test's user.
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
+    let output = run(program, &["ask", &server.addr, "/hello"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("/hello: you are user {own}\n"));
+    drop(server);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// The six rules, as far as one program can show them.
 #[test]
 fn scopes_prints_what_is_known_where() {
