@@ -133,6 +133,17 @@ fn layered_tcp_answers_lines_and_refuses_one_that_never_ends() {
 }
 
 #[test]
+fn pool_shares_four_connections_and_refuses_what_may_not_wait() {
+    let output = run(env!("CARGO_BIN_EXE_pool"), &[]);
+    let expected = "\
+4 on a fresh connection, 16 on a reused one, 4 refused
+4 dials, 16 waits, 4 open, 4 idle
+4 closed because we asked
+";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
 fn peek_and_branch_serves_two_protocols_on_one_port() {
     let server = Server::start(env!("CARGO_BIN_EXE_peek-and-branch"));
     let mut stream = server.send("EC");
