@@ -51,9 +51,9 @@ use super::fields::{leading_space, trailing_space};
 /// - Framing stays the encoder's: the values of Content-Length, Transfer-Encoding
 ///   and Connection are what the encoder says.
 ///
-/// And two things more, which change bytes and no meaning: `keep-alive` that a
-/// sender's Connection says in HTTP/1.1, where it goes without saying, is
-/// written; and a response whose status is the recorded one has the recorded
+/// And two things more, which change bytes and no meaning: where the layout has
+/// Connection, `keep-alive` that the message says is written in HTTP/1.1 too, where it goes
+/// without saying; and a response whose status is the recorded one has the recorded
 /// reason phrase.
 ///
 /// A head that was read and is written again is the same byte for byte, but

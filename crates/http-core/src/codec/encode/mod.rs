@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use super::error::EncodeError;
 use super::facts::decimal;
 use super::fields::elements;
+use super::layout::HeaderLayout;
 use super::message::ConnectionTokens;
 
 mod arrange;
@@ -90,6 +91,14 @@ impl Seen {
             write_field(out, text, value.as_bytes());
         }
         Ok(())
+    }
+
+    /// Whether `keep-alive` is to be written where it goes without saying: the caller says it, and the layout has a place
+    /// for it.
+    #[inline]
+    fn says_keep_alive(&self, layout: Option<&HeaderLayout>) -> bool {
+        let has_place = |layout: &HeaderLayout| layout.names().any(|name| name.eq_ignore_ascii_case("connection"));
+        self.connection.keep_alive && layout.is_some_and(has_place)
     }
 
     /// RFC 9110 section 8.6: the length goes out once and is a number.

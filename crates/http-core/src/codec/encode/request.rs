@@ -82,7 +82,7 @@ fn encode(
     let keep_alive = plan.keep_alive && !seen.connection.close;
     // A tunnel does not come back.
     if *method != Method::CONNECT {
-        write_persistence(out, is_http10, keep_alive, plan.layout.is_some() && seen.connection.keep_alive);
+        write_persistence(out, is_http10, keep_alive, seen.says_keep_alive(plan.layout));
     }
     if let Some(layout) = plan.layout {
         arrange(out, fields, layout);

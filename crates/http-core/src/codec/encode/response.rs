@@ -122,7 +122,7 @@ fn encode(
     // does one after which the connection is no longer HTTP.
     let tunnel = *plan.method == Method::CONNECT && status.is_success();
     if !status.is_informational() && !tunnel {
-        write_persistence(out, is_http10, keep_alive, plan.layout.is_some() && seen.connection.keep_alive);
+        write_persistence(out, is_http10, keep_alive, seen.says_keep_alive(plan.layout));
     }
     if let Some(date) = plan.date
         && !seen.date

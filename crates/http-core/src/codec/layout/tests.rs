@@ -157,6 +157,9 @@ fn keep_alive_is_said_where_it_was() {
     head.keep_alive = false;
     assert_eq!(write_request(&head), "GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n");
     head.keep_alive = true;
+    let recorded = head.layout.replace(HeaderLayout::from_names::<&str>([]).expect("no names"));
+    assert_eq!(write_request(&head), "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    head.layout = recorded;
     head.headers.remove("connection");
     assert_eq!(write_request(&head), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
