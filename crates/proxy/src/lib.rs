@@ -9,6 +9,7 @@
 //!   becomes a [`Tunnel`]. Client, dialer and relay are services that the proxy is given: it opens no connection itself.
 //! - [`ProxyAuthLayer`]: lets through the [`Users`] it is given, a list of [`Credentials`], a [`UsersFile`] with hashed
 //!   passwords, or both; others get 407. It stands outside of the proxy.
+//! - [`CallerLimitLayer`]: bounds what one user, or one address, has under way; beyond that the answer is 429.
 //! - [`Rules`]: the address policy, asked by the dialers just before they connect: a list of [`Rule`]s, of which the first
 //!   that matches decides. What none matches is allowed if it is public.
 //! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back, and in Proxy-Status.
@@ -84,6 +85,7 @@
 //! | the request's body is malformed or breaks off; it stalls | 400; 408 | `http_request_error` |
 //! | the rules refuse the name; an address | 403 | `http_request_denied`; `destination_ip_prohibited` |
 //! | no valid credentials | 407 | `http_request_denied` |
+//! | the caller has too much under way | 429 | `http_request_denied` |
 //! | too many passwords wait to be verified | 503 | `proxy_internal_response` |
 //! | another scheme than `http` | 501 | `proxy_internal_response` |
 //! | the target's name cannot be resolved | 502 | `dns_error` |
@@ -118,6 +120,7 @@
 //! | verifications of passwords at a time | half as many as cores, one at least | connections need the rest |
 //! | [`UsersFile::MAX_VERIFICATIONS`], [`MAX_VERIFICATIONS_PER_ADDRESS`](UsersFile::MAX_VERIFICATIONS_PER_ADDRESS) | 1,024; 256 | beyond them the answer is 503 |
 //! | [`UsersFile::REMEMBERED`] | 5 minutes after the last use | one password for each user of the file, as a digest |
+//! | what one caller has under way | what [`CallerLimitLayer`] is told | beyond it the answer is 429 |
 //! | [`Pseudonym::MAX_LEN`] | 64 bytes | it travels with every message |
 //! | Max-Forwards | 4,294,967,295 | a greater one is lowered to it |
 //!
@@ -133,7 +136,8 @@
 //! | RFC 9110 section 9.3.6, CONNECT | done |
 //! | RFC 9931, CONNECT that is refused | the HTTP/1.1 server closes the connection behind the answer |
 //! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
-//! | RFC 9110 section 10.2.3, Retry-After | with 503, in seconds |
+//! | RFC 9110 section 10.2.3, Retry-After | with 429 and 503, in seconds |
+//! | RFC 6585 section 4, 429 | done |
 //! | RFC 9110 section 15.2, informational responses | forwarded |
 //! | RFC 9112 section 3.2.2, absolute-form | done |
 //! | RFC 9209 section 2, Proxy-Status | done in the head, not in trailers; `rcode` and `next-hop` are not told |
@@ -147,6 +151,7 @@ mod connect;
 mod error;
 mod forward;
 mod hop;
+mod limit;
 mod rules;
 mod status;
 mod trace;
@@ -158,4 +163,5 @@ pub use connect::Tunnel;
 pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;
 pub use hop::Pseudonym;
+pub use limit::{CallerLimit, CallerLimitLayer, too_many_requests};
 pub use rules::{Rule, Rules, TargetPattern};

@@ -1,21 +1,24 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use chaski_client::{Client, ClientConfig, ClientError};
 use chaski_core::{BoxError, Conn, Io, Service, ServiceExt, find_cause, optional, stack};
 use chaski_http_core::{
     Http1ClientConfig, Http1Connector, Http1Error, Http1Server, Http1ServerConfig, Http1ServerError,
 };
+use chaski_middleware::Rate;
 use chaski_net::{Dialer, Relay, RelayConfig};
-use chaski_proxy::{Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
+use chaski_proxy::{CallerLimitLayer, Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
 
-use crate::recorded_relay::RecordedRelay;
+use crate::{rate_per_user::rate_per_user, recorded_relay::RecordedRelay};
 
 /// Settings of [`forward_proxy`].
 #[derive(Clone, Debug)]
 pub struct ForwardProxyConfig {
     rules: Rules,
     users: Option<Users>,
+    max_per_user: Option<NonZeroUsize>,
+    rate_per_user: Option<Rate>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     access_log: Option<AccessLogSink>,
@@ -28,6 +31,8 @@ impl Default for ForwardProxyConfig {
         Self {
             rules: Rules::public_only(),
             users: None,
+            max_per_user: None,
+            rate_per_user: None,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
             access_log: None,
@@ -43,6 +48,10 @@ impl ForwardProxyConfig {
 
     /// How long connections may be idle, unless set otherwise.
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// How many users and addresses the [rate limit](Self::with_rate_per_user) tells apart at a time. Beyond them the one who
+    /// has asked least starts anew.
+    pub const MAX_RATES: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
     /// Sets where clients may get to. Default: public addresses alone.
     #[must_use]
@@ -64,6 +73,22 @@ impl ForwardProxyConfig {
     #[must_use]
     pub fn with_users_file(mut self, file: UsersFile) -> Self {
         self.users = Some(self.users.unwrap_or_default().with_file(file));
+        self
+    }
+
+    /// Sets how many requests and tunnels a user may have under way at a time; where clients are not asked who they are, a
+    /// network address (of IPv6, its first 64 bits). Beyond that the answer is 429. Default: no limit.
+    #[must_use]
+    pub fn with_max_per_user(mut self, limit: NonZeroUsize) -> Self {
+        self.max_per_user = Some(limit);
+        self
+    }
+
+    /// Sets how often a user, or else a network address, may ask for something. Beyond that the answer is 429. Default: no
+    /// limit.
+    #[must_use]
+    pub fn with_rate_per_user(mut self, rate: Rate) -> Self {
+        self.rate_per_user = Some(rate);
         self
     }
 
@@ -112,7 +137,17 @@ impl ForwardProxyConfig {
 pub fn forward_proxy<IO: Io>(
     config: ForwardProxyConfig,
 ) -> impl Service<Conn<IO>, Output = (), Error = Http1ServerError> {
-    let ForwardProxyConfig { rules, users, connect_timeout, idle_timeout, access_log, metrics, header_layout } = config;
+    let ForwardProxyConfig {
+        rules,
+        users,
+        max_per_user,
+        rate_per_user: rate,
+        connect_timeout,
+        idle_timeout,
+        access_log,
+        metrics,
+        header_layout,
+    } = config;
     // In Via, and in the Proxy-Status of all that answer here.
     let name = Pseudonym::random();
     // One dialer for requests and tunnels: the rules are asked just before every connect, whatever led there.
@@ -138,6 +173,10 @@ pub fn forward_proxy<IO: Io>(
             optional(access_log.map(AccessLogLayer::new)),
             // Outside of the proxy: who is not let in learns nothing about targets, not even by the time it takes.
             optional(users.map(|users| ProxyAuthLayer::new(users).with_pseudonym(name.clone()))),
+            // Inside of authentication, which tells users apart. The rate comes first: who is over the other limit and asks
+            // again and again is slowed down too.
+            optional(rate.map(|rate| rate_per_user(rate, ForwardProxyConfig::MAX_RATES, name.clone()))),
+            optional(max_per_user.map(|limit| CallerLimitLayer::new(limit).with_pseudonym(name.clone()))),
         ),
         ForwardProxy::new(
             // Below the proxy, which knows no HTTP engine: it tells the client what became of the connection.

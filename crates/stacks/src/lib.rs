@@ -38,6 +38,7 @@
 
 mod forward_proxy;
 mod http_client;
+mod rate_per_user;
 mod recorded_relay;
 #[cfg(feature = "tower")]
 pub mod tower;
