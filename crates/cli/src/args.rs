@@ -1,11 +1,10 @@
 //! The command line.
 
-use std::{ffi::OsStr, time::Duration};
+use std::time::Duration;
 
-use chaski_proxy::Credentials;
-use clap::{Arg, Command as Clap, Parser, Subcommand, ValueEnum, builder::TypedValueParser, error::ErrorKind};
+use clap::{Parser, Subcommand, ValueEnum, builder::TypedValueParser};
 
-use crate::{listen::Bind, rules::RuleArgs};
+use crate::{listen::Bind, rules::RuleArgs, users::UserArgs};
 
 /// Moves and transforms network traffic.
 #[derive(Debug, Parser)]
@@ -26,6 +25,7 @@ Examples:
   curl -x http://127.0.0.1:3128 http://example.com/
   CHASKI_PROXY_USER=ana:secret chaski proxy --bind 0.0.0.0:3128
   chaski proxy --bind 127.0.0.1:3128 --bind unix:/run/chaski/proxy.sock
+  chaski proxy --users-file users --max-per-user 100 --rate-per-user 50/s
   chaski proxy --allow 10.0.0.0/8:443 --allow '*.corp.example'
   chaski proxy --deny '*.ads.example' --allow public:443 --deny '*'
   chaski serve echo                              answers every request with what it saw, as JSON
@@ -73,9 +73,8 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:3128")]
     pub(crate) bind: Vec<Bind>,
 
-    /// Asks clients for this name and password. In the environment it is hidden from other users of the machine.
-    #[arg(long, value_name = "NAME:PASSWORD", env = "CHASKI_PROXY_USER", hide_env_values = true, value_parser = Secret)]
-    pub(crate) user: Option<Credentials>,
+    #[command(flatten)]
+    pub(crate) users: UserArgs,
 
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
@@ -134,24 +133,6 @@ pub(crate) struct EchoArgs {
 
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
-}
-
-/// Reads credentials. clap's own error would quote what it was given, and that ends in logs.
-#[derive(Clone)]
-struct Secret;
-
-impl TypedValueParser for Secret {
-    type Value = Credentials;
-
-    fn parse_ref(&self, clap: &Clap, _: Option<&Arg>, value: &OsStr) -> Result<Credentials, clap::Error> {
-        let fault = match value.to_str().map(str::parse) {
-            Some(Ok(credentials)) => return Ok(credentials),
-            Some(Err(error)) => format!("{error}"),
-            None => "credentials are not UTF-8".to_owned(),
-        };
-        let message = format!("--user (or CHASKI_PROXY_USER): {fault}\n");
-        Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(clap))
-    }
 }
 
 /// Reads a limit of time. With none at all every request would fail: some programs mean "no limit" by 0, and this one does not.

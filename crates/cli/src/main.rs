@@ -9,6 +9,7 @@ mod listen;
 mod proxy;
 mod rules;
 mod run;
+mod users;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,7 @@ use crate::{
     args::ProxyArgs,
     listen::{self, Bind, Listeners},
     run::{self, Failure, Signals},
+    users::Reloading,
 };
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
@@ -23,19 +24,21 @@ pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
 
 /// A proxy that strangers can reach serves strangers: that is not done unasked.
 fn refuse_open(args: &ProxyArgs) -> Result<(), Failure> {
-    if args.user.is_some() || args.open {
+    if args.users.asks() || args.open {
         return Ok(());
     }
     match args.bind.iter().find(|bind| bind.is_for_others()) {
         None => Ok(()),
         Some(bind) => Err(Failure::Usage(format!(
-            "--bind {bind}: others can reach this address, and without --user (or CHASKI_PROXY_USER) they can use the proxy; --open allows that"
+            "--bind {bind}: others can reach this address, and without --user (or CHASKI_PROXY_USER) or --users-file they can \
+             use the proxy; --open allows that"
         ))),
     }
 }
 
 async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
+    let users_file = args.users.load()?;
     // Bound before anything is printed or served; to explain the stack, nothing has to be free.
     let listeners = if args.explain { None } else { Some(Listeners::bind(&args.bind, &args.listen).await?) };
     let own = listeners.iter().flat_map(Listeners::addresses).filter_map(|bind| match bind {
@@ -49,9 +52,7 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         .with_connect_timeout(args.connect_timeout)
         .with_idle_timeout(args.idle_timeout)
         .with_metrics(metrics.clone());
-    if let Some(user) = args.user {
-        config = config.with_users([user]);
-    }
+    config = args.users.apply(users_file.as_ref(), config);
     let mut log = None;
     if let Some(format) = args.access_log.of_lines() {
         let (sink, guard) =
@@ -63,9 +64,17 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     let Some(listeners) = listeners else {
         return print(&listen::describe("chaski proxy", &args.bind, &args.listen, &stack).to_string());
     };
+    let reloading = users_file.map(Reloading::new).transpose()?;
     run::announce("proxy", &listeners);
     let shutdown = Shutdown::new();
-    let code = run::serve(listeners, stack, &shutdown, signals, &args.listen).await;
+    let serving = run::serve(listeners, stack, &shutdown, signals, &args.listen);
+    let code = match reloading {
+        Some(reloading) => tokio::select! {
+            code = serving => code,
+            never = reloading.run() => match never {},
+        },
+        None => serving.await,
+    };
     // Writes the lines that are still queued.
     drop(log);
     run::tell(format_args!("chaski: {}", metrics.snapshot()));

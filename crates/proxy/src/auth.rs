@@ -136,7 +136,7 @@ where
         let mut node = Description::of::<Self>().setting("users", self.users.listed());
         if let Some(file) = self.users.file() {
             node = node.setting("file", file.path().display()).setting("file_users", file.len());
-            node = node.setting("verifications_at_once", file.at_once()).reads::<SocketAddrs>();
+            node = node.setting("verifications_at_once", file.at_once()).may_read::<SocketAddrs>();
         }
         node.writes::<User>().child(self.inner.describe())
     }

@@ -8,11 +8,7 @@ use chaski_middleware::{KeyedRateLimitLayer, LayerError, Rate, RateLimited};
 use chaski_proxy::{Caller, Pseudonym, too_many_requests};
 
 /// Bounds how often each caller may ask. What exceeds it is answered with 429 by the proxy of this name.
-pub(crate) fn rate_per_user(
-    rate: Rate,
-    max_callers: NonZeroUsize,
-    name: Pseudonym,
-) -> (AnswerRateLimited, KeyedLayer) {
+pub(crate) fn rate_per_user(rate: Rate, max_callers: NonZeroUsize, name: Pseudonym) -> (AnswerRateLimited, KeyedLayer) {
     (AnswerRateLimited { name }, KeyedRateLimitLayer::new(rate, max_callers, Caller::of as fn(&Request) -> Caller))
 }
 

@@ -24,6 +24,8 @@ mod proxy_trouble;
 #[cfg(test)]
 mod proxy_tunnel;
 #[cfg(test)]
+mod proxy_users;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod usage;

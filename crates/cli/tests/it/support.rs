@@ -25,6 +25,7 @@ pub(crate) struct Chaski {
     announced: mpsc::Receiver<String>,
     stderr: Option<JoinHandle<String>>,
     stdout: Option<JoinHandle<String>>,
+    told: mpsc::Receiver<String>,
 }
 
 impl Chaski {
@@ -49,6 +50,7 @@ impl Chaski {
             .unwrap();
         let stdout = child.stdout.take().unwrap();
         let (lines, announced) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let stderr = std::thread::spawn(move || {
             let mut all = String::new();
@@ -58,6 +60,7 @@ impl Chaski {
                 }
                 all.push_str(&line);
                 all.push('\n');
+                let _ = tell.send(line);
             }
             all
         });
@@ -68,7 +71,7 @@ impl Chaski {
         });
         let addr: String = announced.recv_timeout(GUARD).expect("the start-up line");
         let addr = addr.parse().unwrap();
-        Self { child, addr, announced, stderr: Some(stderr), stdout: Some(stdout) }
+        Self { child, addr, announced, stderr: Some(stderr), stdout: Some(stdout), told }
     }
 
     /// The address of the next listener, behind the first.
@@ -78,6 +81,16 @@ impl Chaski {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// Waits for a line on standard error that holds this, after those that were waited for before.
+    pub(crate) fn told(&self, part: &str) -> String {
+        loop {
+            let line = self.told.recv_timeout(GUARD).unwrap_or_else(|_| panic!("it does not tell {part:?}"));
+            if line.contains(part) {
+                return line;
+            }
+        }
     }
 
     /// Sends a signal: `TERM`, `INT`.
