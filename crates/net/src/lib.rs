@@ -81,6 +81,7 @@
 //!
 //! | section | status | tests |
 //! |---|---|---|
+//! | RFC 7413, TCP Fast Open | on request, Linux | `what_is_written_first_travels_with_the_syn` |
 //! | RFC 8305 section 3, asynchronous queries | not yet: answers come in one piece | |
 //! | RFC 8305 section 4, order of addresses | yes; the count of the first family is one | `net_02_families_take_turns_..` |
 //! | RFC 8305 section 5, attempts | yes; 250 ms apart, never less than 10 | `net_02_..` |

@@ -45,6 +45,15 @@ impl SocketOptions {
         Ok(effective)
     }
 
+    /// Sets the options of a socket that is about to be connected, and says what is in force then.
+    pub(crate) fn apply_to_dialed(&self, socket: &impl AsSocket) -> io::Result<EffectiveSocketOptions> {
+        if self.fast_open_connect {
+            let done = platform::connect_fast(&SockRef::from(socket));
+            SocketOptionError::told("TCP_FASTOPEN_CONNECT", true, done)?;
+        }
+        self.apply(socket)
+    }
+
     /// Sets the options of a listening socket that is about to be bound to `addr`.
     pub(crate) fn apply_to_listener(&self, socket: &impl AsSocket, addr: SocketAddr) -> io::Result<()> {
         let socket = SockRef::from(socket);
@@ -54,6 +63,9 @@ impl SocketOptions {
         SocketOptionError::told("SO_REUSEADDR", true, socket.set_reuse_address(true))?;
         if self.reuse_port {
             SocketOptionError::told("SO_REUSEPORT", true, platform::set_reuse_port(&socket))?;
+        }
+        if let Some(queue) = self.fast_open {
+            SocketOptionError::told("TCP_FASTOPEN", queue, platform::listen_fast(&socket, queue))?;
         }
         // RFC 3493 section 5.3 leaves the default to the system, and systems differ. Only the unspecified address has a
         // choice.

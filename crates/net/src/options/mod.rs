@@ -1,6 +1,8 @@
 //! What is asked of sockets.
 
 mod apply;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod fast_open;
 mod platform;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 ///
 /// | option | where it exists |
 /// |---|---|
-/// | [`user_timeout`](Self::user_timeout), [`mark`](Self::mark), [`device`](Self::device) | Linux, Android |
+/// | [`user_timeout`](Self::user_timeout), [`mark`](Self::mark), [`device`](Self::device), [`fast_open`](Self::fast_open), [`fast_open_connect`](Self::fast_open_connect) | Linux, Android |
 /// | [`traffic_class`](Self::traffic_class) | Linux, Android, macOS, FreeBSD, NetBSD, OpenBSD |
 /// | [`reuse_port`](Self::reuse_port) | Unix, but for Solaris and illumos |
 /// | [`dual_stack`](Self::dual_stack) | all; OpenBSD only has it turned off |
@@ -32,10 +34,6 @@ use std::{sync::Arc, time::Duration};
 ///
 /// Times and counts beyond what Linux takes are cut to that: 32,767 s and 127 probes for keepalive, about 24 days for
 /// `TCP_USER_TIMEOUT`.
-///
-/// TCP Fast Open (RFC 7413) is not among the options. A connect with it succeeds before anybody has answered, so a dead
-/// address would win the race of a [`Dialer`](crate::Dialer), and what was sent with it may arrive twice. For listeners Linux
-/// has it as a setting of the system (`net.ipv4.tcp_fastopen`, 0x402).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
@@ -65,6 +63,15 @@ pub struct SocketOptions {
     /// How many connections the kernel completes ahead of `accept`. Default: [`Self::DEFAULT_BACKLOG`]. The kernel caps it
     /// (`net.core.somaxconn`, 4,096 on current Linux).
     pub backlog: u32,
+    /// `TCP_FASTOPEN` on listening sockets (RFC 7413): a client that was here before may send data along with its SYN, and this
+    /// is how many such connections may wait for the end of their handshake. Linux must allow it too
+    /// (`net.ipv4.tcp_fastopen`, bit 2). Default: `None`, off, because data that comes so may come twice (section 2.1).
+    pub fast_open: Option<u32>,
+    /// `TCP_FASTOPEN_CONNECT` on dialed sockets (RFC 7413): to a peer that has given a cookie before, the first write
+    /// travels with the SYN, which saves a round trip. Only for what may arrive twice (section 2.1). Default: off, because such a
+    /// connect succeeds before anybody has answered: an address that died since wins the race of a
+    /// [`Dialer`](crate::Dialer), and fails at the first write.
+    pub fast_open_connect: bool,
     /// `SO_RCVBUF` in bytes. Default: `None`, the kernel's own sizing. A size that is set turns that sizing off.
     pub recv_buffer: Option<usize>,
     /// `SO_SNDBUF` in bytes. Default: `None`, the kernel's own sizing. A size that is set turns that sizing off.
@@ -142,6 +149,20 @@ impl SocketOptions {
         self
     }
 
+    /// Sets [`fast_open`](Self::fast_open), in connections that wait.
+    #[must_use]
+    pub fn with_fast_open(mut self, queue: impl Into<Option<u32>>) -> Self {
+        self.fast_open = queue.into();
+        self
+    }
+
+    /// Sets [`fast_open_connect`](Self::fast_open_connect).
+    #[must_use]
+    pub fn with_fast_open_connect(mut self, on: bool) -> Self {
+        self.fast_open_connect = on;
+        self
+    }
+
     /// Sets [`recv_buffer`](Self::recv_buffer), in bytes.
     #[must_use]
     pub fn with_recv_buffer(mut self, bytes: impl Into<Option<usize>>) -> Self {
@@ -189,6 +210,8 @@ impl Default for SocketOptions {
             reuse_port: false,
             dual_stack: true,
             backlog: Self::DEFAULT_BACKLOG,
+            fast_open: None,
+            fast_open_connect: false,
             recv_buffer: None,
             send_buffer: None,
             traffic_class: None,

@@ -16,10 +16,13 @@ pub(super) fn set_reuse_port(socket: &SockRef<'_>) -> io::Result<()> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use self::without::{set_device, set_mark, set_user_timeout};
+pub(super) use self::without::{connect_fast, listen_fast, set_device, set_mark, set_user_timeout};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use self::linux::{set_device, set_mark, set_user_timeout};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) use super::fast_open::{connect as connect_fast, listen as listen_fast};
 
 #[cfg(not(any(
     target_os = "linux",
@@ -98,6 +101,14 @@ mod without {
     }
 
     pub(in crate::options) fn set_mark(_: &SockRef<'_>, _: u32) -> io::Result<()> {
+        Err(missing())
+    }
+
+    pub(in crate::options) fn listen_fast(_: &SockRef<'_>, _: u32) -> io::Result<()> {
+        Err(missing())
+    }
+
+    pub(in crate::options) fn connect_fast(_: &SockRef<'_>) -> io::Result<()> {
         Err(missing())
     }
 

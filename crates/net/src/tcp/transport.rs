@@ -60,7 +60,7 @@ impl Service<DialAddr> for TcpTransport {
 
     async fn serve(&self, dial: DialAddr) -> io::Result<Conn<TcpStream>> {
         let socket = if dial.addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        let effective = self.options.apply(&socket)?;
+        let effective = self.options.apply_to_dialed(&socket)?;
         if let Some(local) = dial.local {
             socket.bind(SocketAddr::new(local, 0))?;
         }
