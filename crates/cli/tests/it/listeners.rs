@@ -23,7 +23,7 @@ fn ok() -> (SocketAddr, std::thread::JoinHandle<()>) {
     })
 }
 
-/// Both are served, both are the proxy's own, and both drain together.
+/// PRX-11: both are served, both are the proxy's own whichever one a request came through, and both drain together.
 #[test]
 fn a_proxy_serves_on_every_address() {
     needs!("a_proxy_serves_on_every_address", "curl");
@@ -35,7 +35,7 @@ fn a_proxy_serves_on_every_address() {
         let url = format!("http://{origin}/");
         assert_eq!(text(command("curl").args(["-sS", "-x", &format!("http://{addr}"), &url]).output().unwrap()), "ok");
         served.join().unwrap();
-        // PRX-11: whichever listener it came through.
+        // Whichever listener it came through.
         for own in [first.addr, second] {
             let answer = text(curl(&first, &["-o", "/dev/null", "-w", "%{http_code}", &format!("http://{own}/")]));
             assert_eq!(answer, "508");
