@@ -3,9 +3,9 @@
 use std::{convert::Infallible, time::Duration};
 
 use chaski_core::{
-    BoxError, Service, check,
+    BoxError, Service, ServiceExt, check,
     http::{Body, Message, Request, Response},
-    service_fn, stack,
+    layer_fn, service_fn, stack,
     test_util::mock,
 };
 use chaski_http_core::Http1Server;
@@ -134,27 +134,22 @@ async fn facts_go_through_layers_that_rebuild_the_message() {
         response.scope().insert(Mark("answered"));
         Ok::<_, Infallible>(response)
     });
-    let seen = service_fn({
-        let stack = std::sync::Arc::new(stack(
-            (
-                AddFactLayer::new(Mark("asked")),
-                TowerHttpLayer::new(rebuild),
-                TowerHttpLayer::new(CompressionLayer::new()),
-                TowerHttpLayer::new(TraceLayer::new_for_http()),
-            ),
-            handler,
-        ));
-        move |request: Request| {
-            let stack = std::sync::Arc::clone(&stack);
-            async move {
-                let response = stack.serve(request).await?;
-                assert_eq!(response.fact(), Some(&Mark("answered")));
-                Ok::<_, Infallible>(response)
-            }
-        }
-    });
+    let seen = |response: Response| {
+        assert_eq!(response.fact(), Some(&Mark("answered")));
+        response
+    };
+    let service = stack(
+        (
+            layer_fn(move |inner| ServiceExt::map_output(inner, seen)),
+            AddFactLayer::new(Mark("asked")),
+            TowerHttpLayer::new(rebuild),
+            TowerHttpLayer::new(CompressionLayer::new()),
+            TowerHttpLayer::new(TraceLayer::new_for_http()),
+        ),
+        handler,
+    );
     let net = Net::default();
-    net.serve_at("a.test:80", seen);
+    net.serve_at("a.test:80", service);
     let (status, body) = in_time(async { read(net.client().serve(get("http://a.test/")).await.unwrap()).await }).await;
     assert_eq!((status, &body[..]), (200, b"asked".as_slice()));
 }
