@@ -33,7 +33,8 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of a call cancels its dial or its request. A connection that the request had to itself is closed.
+/// Dropping the future of a call cancels its wait or its request. Its dial is handed to the next call that waits for one of the
+/// same target, if there is any. A connection that the request had to itself is closed once something was sent.
 pub struct Client<C>
 where
     C: Service<Connect>,

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use chaski_core::{Session, http::Request};
+use tokio::time::Instant;
 
 use super::{
     Pool,
@@ -30,34 +31,41 @@ impl<S: Session<Request>> Pool<S> {
     ///
     /// [`QueueFull`] when there is none, and as many wait as may.
     pub(crate) fn enter(self: &Arc<Self>, key: Arc<Key>) -> Result<Wait<S>, QueueFull> {
-        let cell = Arc::new(Cell::default());
-        let mut shard = self.shard(&key);
-        let number = self.next_number();
-        let entry = shard.entry(&key, &self.config);
-        let alone = entry.waiting.is_empty() && entry.may_dial(self.config.max_connections_per_key);
-        let mut turn = None;
-        if alone && self.claims.is_empty() && self.try_open() {
-            entry.dialing.insert(number, Arc::clone(&cell));
-            turn = Some(self.place(entry, &key));
-            shard.counts.dials += 1;
-        } else if self.waiting.fetch_add(1, SeqCst) >= self.config.max_waiting {
+        // Where nobody may wait, room is made before the call is refused.
+        let mut may_make_room = self.config.max_waiting == 0;
+        loop {
+            let cell = Arc::new(Cell::default());
+            let mut shard = self.shard(&key);
+            let number = self.next_number();
+            let entry = shard.entry(&key, &self.config);
+            let alone = entry.waiting.is_empty() && entry.may_dial(self.config.max_connections_per_key);
+            if alone && self.claims.is_empty() && self.try_open() {
+                entry.dialing.insert(number, Arc::clone(&cell));
+                let turn = self.place(entry, &key);
+                shard.counts.dials += 1;
+                drop(shard);
+                return Ok(Wait::new(Arc::clone(self), key, number, cell, Some(turn)));
+            }
+            if self.waiting.fetch_add(1, SeqCst) < self.config.max_waiting {
+                entry.waiting.insert(number, Arc::clone(&cell));
+                self.settle_claim(entry, &key);
+                shard.counts.waits += 1;
+                drop(shard);
+                let wait = Wait::new(Arc::clone(self), Arc::clone(&key), number, cell, None);
+                // What was given back since the caller looked found nobody waiting.
+                self.serve_queue(&key);
+                self.feed();
+                self.make_room();
+                return Ok(wait);
+            }
             self.waiting.fetch_sub(1, SeqCst);
             shard.forget_if_empty(&key);
-            return Err(QueueFull(self.config.max_waiting));
-        } else {
-            entry.waiting.insert(number, Arc::clone(&cell));
-            self.settle_claim(entry, &key);
-            shard.counts.waits += 1;
+            drop(shard);
+            if !(may_make_room && alone && self.close_oldest()) {
+                return Err(QueueFull(self.config.max_waiting));
+            }
+            may_make_room = false;
         }
-        drop(shard);
-        let wait = Wait::new(Arc::clone(self), Arc::clone(&key), number, cell, turn);
-        if !wait.has_turn() {
-            // What was given back since the caller looked found nobody waiting.
-            self.serve_queue(&key);
-            self.feed();
-            self.make_room();
-        }
-        Ok(wait)
     }
 
     /// Leaves the queue.
@@ -100,7 +108,7 @@ impl<S: Session<Request>> Pool<S> {
         let shared = session.slots().shared;
         let requests = Arc::new(AtomicU64::new(0));
         session.scope().insert(ConnectionReuse::of_kept(&requests));
-        let retire_at = self.lifetime().and_then(|life| tokio::time::Instant::now().checked_add(life));
+        let retire_at = self.lifetime().and_then(|life| Instant::now().checked_add(life));
         let held = Arc::new(Held::new(session, shared, retire_at, requests, place));
         let mut shard = self.shard(&key);
         shard.counts.established += 1;

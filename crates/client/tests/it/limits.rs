@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaski_client::ClientConfig;
+use chaski_client::{ClientConfig, ClientErrorKind};
 use chaski_core::Service;
 use tokio::task::yield_now;
 
@@ -75,4 +75,19 @@ async fn a_dial_that_fails_leaves_its_place() {
         exchange(&client, request("GET", "a", ())).await.unwrap_err();
         assert_eq!((server.connects(), client.stats().open), (n, 0));
     }
+}
+
+/// Where no call may wait, room is made all the same, and only then is a call refused.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_may_not_wait_makes_room_or_fails() {
+    let server = Server::with_script(&[Act::Answer, Act::Stream]);
+    let client = server.client(ClientConfig::default().with_max_connections(1).with_max_waiting(0));
+    exchange(&client, request("GET", "a", ())).await.unwrap();
+    let held = client.serve(request("GET", "b", ())).await.unwrap();
+    assert_eq!((server.connects(), server.live()), (2, 1));
+    let error = client.serve(request("GET", "c", ())).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Limit);
+    drop(held);
+    exchange(&client, request("GET", "c", ())).await.unwrap();
+    assert_eq!(client.stats().open, 1);
 }

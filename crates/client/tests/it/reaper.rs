@@ -115,6 +115,14 @@ async fn the_task_ends_with_the_client() {
     assert_eq!(server.live(), 0);
     yield_now().await;
     assert_eq!(tasks(), 0);
+    // Also when no session tells that it is gone.
+    let client = echo();
+    client.serve(request("GET", "a", ())).await.unwrap();
+    advance_ms(1500).await;
+    assert_eq!(tasks(), 1);
+    drop(client);
+    yield_now().await;
+    assert_eq!(tasks(), 0);
 }
 
 /// A session without a connection, so without a need for a runtime.
