@@ -103,6 +103,19 @@ async fn changes_are_told() {
     session.changed().await;
 }
 
+/// LIFE-02: who watches an idle connection does not keep it open, and learns that it is gone.
+#[tokio::test(start_paused = true)]
+async fn life_02_a_watch_ends_with_the_session() {
+    let (near, mut far) = pipe();
+    let session = session(near);
+    let watcher = tokio::spawn(session.changed());
+    tokio::task::yield_now().await;
+    assert!(!watcher.is_finished());
+    drop(session);
+    script(&mut far).expect_eof().run().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(1), watcher).await.expect("the watch goes on").unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn draining_closes_an_idle_session_at_once() {
     let (near, mut far) = pipe();
