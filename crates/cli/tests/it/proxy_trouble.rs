@@ -179,6 +179,8 @@ fn a_malformed_upload_is_a_400() {
         write!(client, "POST http://{addr}/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}").unwrap();
         let head = read_head(&mut client);
         assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("connection: close"), "{body:?}: {head}");
+        // A connection on which nothing was sent may be kept for the next request.
+        drop(proxy);
         // The origin must not take what it got for a whole request.
         let got = origin.join().unwrap();
         assert!(!got.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&got));
