@@ -127,7 +127,7 @@ fn is_port(port: &[u8]) -> bool {
 /// another part can hide in it.
 fn is_ip_literal(literal: &[u8]) -> bool {
     let fits = |&byte: &u8| byte.is_ascii_alphanumeric() || b":.%-_~".contains(&byte);
-    !literal.is_empty() && literal.iter().all(fits)
+    !matches!(literal, [] | [b'%', ..]) && literal.iter().all(fits)
 }
 
 /// The bytes of `reg-name` (RFC 3986 section 3.2.2).

@@ -4,8 +4,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method, Uri, Version, header};
 
 use super::{
-    BodyEncoding, BodyPlan, BodySize, Seen, arrange::arrange, body_length, is_http10, write_field, write_length,
-    write_persistence,
+    BodyEncoding, BodyPlan, BodySize, Seen, arrange::arrange, body_length, is_http10, write_length, write_persistence,
 };
 use crate::codec::error::EncodeError;
 use crate::codec::layout::HeaderLayout;
@@ -35,9 +34,10 @@ pub struct RequestPlan<'a> {
 ///
 /// - Host comes first (RFC 9110 section 7.2), unless a layout places it. In absolute-form and
 ///   authority-form it is the URI's authority; in the other forms the caller's
-///   field wins, and the authority is used where there is none. Userinfo, the
-///   zone of an IPv6 address and the scheme's default port are left out.
-/// - Userinfo never goes out (RFC 9110 section 4.2.4).
+///   field wins, and the authority is used where there is none. Of an
+///   authority the scheme's default port is left out there.
+/// - Userinfo never goes out (RFC 9110 section 4.2.4), neither does the zone of
+///   an IPv6 address (RFC 6874 section 4).
 /// - A body of known length has `content-length`; for a length of 0 only with
 ///   methods that anticipate content (RFC 9110 section 8.6). The caller's
 ///   length stands with a body of unknown length, which else is chunked.
@@ -141,17 +141,17 @@ fn write_target(out: &mut Vec<u8>, method: &Method, uri: &Uri, form: TargetForm)
             let (scheme, authority) = uri.scheme().zip(uri.authority()).ok_or(EncodeError::Target)?;
             out.extend_from_slice(scheme.as_str().as_bytes());
             out.extend_from_slice(b"://");
-            out.extend_from_slice(checked(authority)?.as_bytes());
+            write_without_zone(out, checked(authority)?.as_bytes());
             write_path(out, method, uri)
         }
         TargetForm::Authority => {
             let authority = uri.authority().ok_or(EncodeError::Target)?;
             let text = checked(authority)?;
             match (authority.port_u16(), default_port(uri.scheme())) {
-                (Some(_), _) => out.extend_from_slice(text.as_bytes()),
+                (Some(_), _) => write_without_zone(out, text.as_bytes()),
                 // A port is required (RFC 9110 section 9.3.6).
                 (None, Some(port)) => {
-                    out.extend_from_slice(text.trim_end_matches(':').as_bytes());
+                    write_without_zone(out, text.trim_end_matches(':').as_bytes());
                     out.push(b':');
                     out.extend_from_slice(itoa::Buffer::new().format(port).as_bytes());
                 }
@@ -192,7 +192,9 @@ fn write_host(
         let mut hosts = headers.get_all(header::HOST).iter();
         match (hosts.next(), hosts.next()) {
             (Some(host), None) if is_host_and_port(host.as_bytes()) => {
-                write_field(out, "host", host.as_bytes());
+                out.extend_from_slice(b"host: ");
+                write_without_zone(out, host.as_bytes());
+                out.extend_from_slice(b"\r\n");
                 return Ok(());
             }
             (Some(_), _) => return Err(EncodeError::Host),
@@ -208,9 +210,8 @@ fn write_host(
     Ok(())
 }
 
-/// An authority as Host has it: without userinfo, without the zone, which
-/// means nothing on another machine (RFC 6874 section 4), and without the port
-/// that its scheme implies.
+/// An authority as Host has it: without userinfo, without a zone, and without
+/// the port that its scheme implies.
 fn write_authority(out: &mut Vec<u8>, authority: &Authority, scheme: Option<&Scheme>) -> Result<(), EncodeError> {
     let mut text = checked(authority)?;
     let implied = default_port(scheme).filter(|port| authority.port_u16() == Some(*port));
@@ -219,15 +220,24 @@ fn write_authority(out: &mut Vec<u8>, authority: &Authority, scheme: Option<&Sch
     {
         text = host;
     }
-    match text.find(['%', ']']) {
-        Some(zone) if text.starts_with('[') && text.as_bytes()[zone] == b'%' => {
-            out.extend_from_slice(&text.as_bytes()[..zone]);
-            let close = text.find(']').unwrap_or(text.len());
-            out.extend_from_slice(&text.as_bytes()[close..]);
-        }
-        _ => out.extend_from_slice(text.as_bytes()),
-    }
+    write_without_zone(out, text.as_bytes());
     Ok(())
+}
+
+/// Host and port, without the zone of an IPv6 address: it means nothing on
+/// another machine, and tells of this one (RFC 6874 section 4).
+#[inline]
+fn write_without_zone(out: &mut Vec<u8>, text: &[u8]) {
+    let zone = match text.first() {
+        Some(b'[') => text.iter().position(|&byte| byte == b'%'),
+        _ => None,
+    };
+    let (host, rest) = text.split_at(zone.unwrap_or(text.len()));
+    out.extend_from_slice(host);
+    // A literal has no other `]` than the one that ends it.
+    if let Some(close) = rest.iter().position(|&byte| byte == b']') {
+        out.extend_from_slice(&rest[close..]);
+    }
 }
 
 /// An authority without userinfo that a strict reader takes.

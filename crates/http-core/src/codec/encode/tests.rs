@@ -277,6 +277,29 @@ fn request_targets_and_host() {
     assert_eq!(text, "GET /b HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
 }
 
+/// NET-05: the zone of an address is for this machine alone, wherever the address goes.
+#[test]
+fn net_05_the_zone_of_an_address_is_never_sent() {
+    let host: &[(&str, &str)] = &[("host", "[fe80::2%eth0]:81")];
+    for (method, uri, fields, plan, expected) in [
+        ("GET", "http://[fe80::1%25eth0]/", &[][..], ORIGIN, "GET / HTTP/1.1\r\nhost: [fe80::1]\r\n"),
+        ("GET", "http://[fe80::1%eth0]:81/", &[], ORIGIN, "GET / HTTP/1.1\r\nhost: [fe80::1]:81\r\n"),
+        ("GET", "http://a/", host, ORIGIN, "GET / HTTP/1.1\r\nhost: [fe80::2]:81\r\n"),
+        ("OPTIONS", "*", host, ASTERISK, "OPTIONS * HTTP/1.1\r\nhost: [fe80::2]:81\r\n"),
+        // To a proxy, in the target too.
+        ("GET", "http://[fe80::1%eth0]/", host, ABSOLUTE, "GET http://[fe80::1]/ HTTP/1.1\r\nhost: [fe80::1]\r\n"),
+        ("CONNECT", "[fe80::1%eth0]:443", &[], AUTHORITY, "CONNECT [fe80::1]:443 HTTP/1.1\r\nhost: [fe80::1]:443\r\n"),
+        ("CONNECT", "https://[fe80::1%1]/", &[], AUTHORITY, "CONNECT [fe80::1]:443 HTTP/1.1\r\nhost: [fe80::1]\r\n"),
+        // What is no zone stays.
+        ("GET", "http://a/", &[("host", "a%41")], ORIGIN, "GET / HTTP/1.1\r\nhost: a%41\r\n"),
+    ] {
+        let (text, _) = request(method, uri, fields, plan).expect(uri);
+        assert_eq!(text, format!("{expected}\r\n"), "{method} {uri}");
+    }
+    // A zone and nothing else is no address.
+    assert_eq!(request("GET", "http://a/", &[("host", "[%eth0]")], ORIGIN).err(), Some(EncodeError::Host));
+}
+
 #[test]
 fn request_framing() {
     let plan = |body| RequestPlan { body, ..ORIGIN };
