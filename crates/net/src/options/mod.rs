@@ -70,7 +70,8 @@ pub struct SocketOptions {
     /// `TCP_FASTOPEN_CONNECT` on dialed sockets (RFC 7413): to a peer that has given a cookie before, the first write
     /// travels with the SYN, which saves a round trip. Only for what may arrive twice (section 2.1). Default: off, because such a
     /// connect succeeds before anybody has answered: an address that died since wins the race of a
-    /// [`Dialer`](crate::Dialer), and fails at the first write.
+    /// [`Dialer`](crate::Dialer), and fails at the first write. And only where the client speaks first: no packet leaves before
+    /// the first write, so who waits for a greeting waits for good. Tunnels of a proxy carry both kinds.
     pub fast_open_connect: bool,
     /// `SO_RCVBUF` in bytes. Default: `None`, the kernel's own sizing. A size that is set turns that sizing off.
     pub recv_buffer: Option<usize>,

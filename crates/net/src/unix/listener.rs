@@ -45,8 +45,10 @@ use crate::{BindError, SocketOptions, TcpListener, accept};
 ///
 /// `bind` makes it, with the mode of [`UnixOptions::mode`] before anybody can connect. Where a socket stands already on which
 /// nobody listens, left by a process that was killed, it is replaced; one that answers is not, nor is a file of another kind.
-/// Two processes that take over the same leftover in the same instant are told apart as far as a file system can: one of
-/// them may find its file replaced by the other's.
+///
+/// That nobody listens is told by a refused connect, and two things look alike to it: a process that has made its file and
+/// does not listen yet, and, on BSDs and macOS, one whose backlog is full. So of two processes that begin in the same instant
+/// one may find its file replaced, or removed at the other's end. Start one at a time, as service managers do.
 ///
 /// When the listener is dropped, which `serve` does as soon as draining begins, the file is removed if it is still its
 /// own. The folder should be one in which only the service and its operator may write: who may write there can replace
