@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
     out.push_str(",\"method\":");
     string(out, record.method, AccessLogLayer::MAX_FIELD)?;
     out.push_str(",\"target\":");
-    string(out, &record.target, AccessLogLayer::MAX_TARGET)?;
+    string(out, record.target, AccessLogLayer::MAX_TARGET)?;
     write!(out, ",\"version\":\"{version:?}\",\"status\":")?;
     match record.status {
         Some(status) => write!(out, "{status}")?,

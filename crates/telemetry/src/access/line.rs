@@ -6,7 +6,7 @@ use chaski_core::{
     Extensions, SocketAddrs, User,
     http::{Message, Request},
 };
-use http::{Method, Uri, Version};
+use http::{Method, Version};
 use tokio::time::Instant;
 
 use super::{
@@ -25,7 +25,8 @@ pub(super) struct Line {
     time_of_day: fn() -> SystemTime,
     started: Instant,
     method: Method,
-    target: Uri,
+    /// A copy: the URI shares the buffer of the head, which is not to last as long as a tunnel.
+    target: String,
     version: Version,
     /// The request's own scope, not a child: who the user is becomes known further inside.
     scope: Extensions,
@@ -41,7 +42,7 @@ impl Line {
             time_of_day,
             started: Instant::now(),
             method: request.method().clone(),
-            target: request.uri().clone(),
+            target: target(request.uri()),
             version: request.version(),
             scope: request.scope().clone(),
         }
@@ -53,7 +54,7 @@ impl Line {
             peer: self.scope.get::<SocketAddrs>().map(|addrs| addrs.peer),
             user: self.scope.get::<User>().map(|User(name)| &**name),
             method: self.method.as_str(),
-            target: target(&self.target),
+            target: &self.target,
             version: self.version,
             status: end.status.map(|status| status.as_u16()),
             received: end.received,

@@ -16,7 +16,7 @@ pub(super) struct Record<'a> {
     pub(super) peer: Option<SocketAddr>,
     pub(super) user: Option<&'a str>,
     pub(super) method: &'a str,
-    pub(super) target: String,
+    pub(super) target: &'a str,
     pub(super) version: Version,
     pub(super) status: Option<u16>,
     pub(super) received: u64,

@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
     out.push_str(" method=");
     word(out, record.method)?;
     out.push_str(" target=");
-    quote(out, &record.target, AccessLogLayer::MAX_TARGET)?;
+    quote(out, record.target, AccessLogLayer::MAX_TARGET)?;
     write!(out, " version={version:?} status=")?;
     or_dash(out, record.status.as_ref())?;
     write!(out, " received={received} sent={sent} duration_ms={duration} outcome=")?;

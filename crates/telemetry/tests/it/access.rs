@@ -265,6 +265,27 @@ fn near() -> Conn<BoxIo> {
     Conn::new(Box::new(pipe().0))
 }
 
+/// The URI that a server gives out is a part of its read buffer: eight KiB for each of ten thousand tunnels would be 80 MiB.
+#[tokio::test]
+async fn a_line_that_waits_for_its_end_does_not_hold_the_buffer_of_the_head() {
+    let log = Log::new();
+    let service = stack(
+        log.layer.clone(),
+        service_fn(async |_: Request| {
+            let mut response = Response::new(Body::empty());
+            Upgrade::new(async |_| {}).attach(&mut response);
+            Ok::<_, Infallible>(response)
+        }),
+    );
+    let buffer = Bytes::from(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n".to_vec());
+    let mut request = accepted("CONNECT", "a:1");
+    *request.uri_mut() = http::Uri::from_maybe_shared(buffer.slice(8..23)).unwrap();
+    let tunnel = service.serve(request).await.unwrap();
+    assert!(buffer.is_unique());
+    drop((service, tunnel));
+    assert!(log.lines()[0].contains(" target=\"example.com:443\" "));
+}
+
 /// Serves a CONNECT request whose continuation gets the request's record, and runs the continuation.
 async fn tunnel<F, Fut>(log: &Log, limit: Duration, continuation: F)
 where
