@@ -14,7 +14,7 @@ use std::{
 };
 
 use chaski::{
-    BoxError, Description, Service, Shutdown, SocketAddrs,
+    BoxError, ServiceExt, Shutdown, SocketAddrs,
     http::{Body, Message, Request, Response},
     http1::Http1Server,
     layer_fn,
@@ -38,7 +38,7 @@ async fn main() -> Result<(), BoxError> {
     let service = stack(
         (
             // Outside of the limit, whose refusals it turns into answers.
-            layer_fn(|inner| TooMany { inner }),
+            layer_fn(|inner| ServiceExt::map_result(inner, too_many)),
             KeyedRateLimitLayer::new(Rate::new(CALLS, PERIOD), CLIENTS, client),
         ),
         service_fn(hello),
@@ -60,35 +60,18 @@ fn client(request: &Request) -> Option<IpAddr> {
     })
 }
 
-/// Answers 429 for calls that the limit below has refused.
-struct TooMany<S> {
-    inner: S,
-}
-
-impl<S, E> Service<Request> for TooMany<S>
-where
-    S: Service<Request, Output = Response, Error = LayerError<RateLimited, E>>,
-    E: Send + 'static,
-{
-    type Output = Response;
-    type Error = E;
-
-    async fn serve(&self, request: Request) -> Result<Response, E> {
-        match self.inner.serve(request).await {
-            Ok(response) => Ok(response),
-            Err(LayerError::Inner(error)) => Err(error),
-            Err(LayerError::Layer(limited)) => {
-                let mut response = Response::new(Body::full("too many requests\n"));
-                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-                // Whole seconds (RFC 9110 section 10.2.3), rounded up: a second too late is better than one too early.
-                let seconds = limited.retry_after.as_secs_f64().ceil() as u64;
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-                Ok(response)
-            }
+/// Makes a 429 of a call that the limit has refused.
+fn too_many<E>(result: Result<Response, LayerError<RateLimited, E>>) -> Result<Response, E> {
+    match result {
+        Ok(response) => Ok(response),
+        Err(LayerError::Inner(error)) => Err(error),
+        Err(LayerError::Layer(limited)) => {
+            let mut response = Response::new(Body::full("too many requests\n"));
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            // Whole seconds (RFC 9110 section 10.2.3), rounded up: a second too late is better than one too early.
+            let seconds = limited.retry_after.as_secs_f64().ceil() as u64;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            Ok(response)
         }
-    }
-
-    fn describe(&self) -> Description {
-        Description::of::<Self>().setting("status", 429).child(self.inner.describe())
     }
 }

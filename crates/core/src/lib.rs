@@ -79,8 +79,8 @@ pub use facts::{EffectiveSocketOptions, SocketAddrs, User};
 pub use io::{BoxIo, Io, Peeked, Prefixed};
 pub use layer::{Layer, LayerFn, Optional, layer_fn, optional, stack};
 pub use service::{
-    BoxService, Branch, Described, Either, MapErr, MapInput, MapOutput, Service, ServiceExt, ServiceFn, ServiceFnWith,
-    Then, branch, check, service_fn, service_fn_with,
+    BoxService, Branch, Described, Either, MapErr, MapInput, MapOutput, MapResult, Service, ServiceExt, ServiceFn,
+    ServiceFnWith, Then, branch, check, service_fn, service_fn_with,
 };
 pub use session::{Session, SessionState, Slots};
 #[cfg(feature = "tokio")]

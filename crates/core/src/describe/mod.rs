@@ -79,8 +79,8 @@ impl Description {
 
     /// A node for a closure: what made it, and where it was written.
     pub(crate) fn function<F>(maker: &'static str) -> Self {
-        let full = type_name::<F>();
-        let place = full.trim_end_matches("::{{closure}}");
+        // The parameters of a generic function are types of whole stacks, whose shape is told elsewhere in the tree.
+        let place = type_name::<F>().split('<').next().unwrap_or_default().trim_end_matches("::{{closure}}");
         Self::named(format!("{maker}({})", short_name(place)))
     }
 

@@ -26,6 +26,23 @@ pub trait ServiceExt: Sized {
         MapErr { inner: self, function }
     }
 
+    /// Changes the whole result: makes an answer of an error, or an error of an answer.
+    ///
+    /// ```
+    /// use chaski_core::{Service, ServiceExt, service_fn};
+    /// use std::convert::Infallible;
+    ///
+    /// # async fn example() -> Result<(), Infallible> {
+    /// let parse = service_fn(async |text: &'static str| text.parse::<u8>())
+    ///     .map_result(|result| Ok::<_, Infallible>(result.map_or("no number", |_| "a number")));
+    /// assert_eq!(parse.serve("x").await?, "no number");
+    /// # Ok(()) }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    fn map_result<F>(self, function: F) -> MapResult<Self, F> {
+        MapResult { inner: self, function }
+    }
+
     /// Changes what this service tells of itself in [`describe()`](crate::describe()), such as which facts a handler goes by.
     ///
     /// ```
@@ -183,5 +200,32 @@ where
 
     fn describe(&self) -> Description {
         (self.function)(self.inner.describe())
+    }
+}
+
+/// Made by [`ServiceExt::map_result`].
+#[derive(Clone, Copy, Debug)]
+pub struct MapResult<S, F> {
+    inner: S,
+    function: F,
+}
+
+impl<Input, Output, Error, S, F> Service<Input> for MapResult<S, F>
+where
+    Input: Send + 'static,
+    Output: Send + 'static,
+    Error: Send + 'static,
+    S: Service<Input>,
+    F: Fn(Result<S::Output, S::Error>) -> Result<Output, Error> + Send + Sync + 'static,
+{
+    type Output = Output;
+    type Error = Error;
+
+    async fn serve(&self, input: Input) -> Result<Output, Error> {
+        (self.function)(self.inner.serve(input).await)
+    }
+
+    fn describe(&self) -> Description {
+        Description::named("map_result").child(self.inner.describe())
     }
 }

@@ -7,7 +7,7 @@ mod function;
 
 pub use boxed::BoxService;
 pub use branch::{Branch, Either, branch};
-pub use combinators::{Described, MapErr, MapInput, MapOutput, ServiceExt, Then};
+pub use combinators::{Described, MapErr, MapInput, MapOutput, MapResult, ServiceExt, Then};
 pub use function::{ServiceFn, ServiceFnWith, service_fn, service_fn_with};
 
 use std::{future::Future, sync::Arc};

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use super::*;
+use crate::describe;
 
 #[tokio::test]
 async fn combinators_change_inputs_outputs_and_errors() {
@@ -61,4 +62,13 @@ fn a_dropped_future_cancels_the_work() {
     assert!(!dropped.load(std::sync::atomic::Ordering::Relaxed));
     drop(future);
     assert!(dropped.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+#[test]
+fn a_function_is_described_without_its_parameters() {
+    async fn same<T>(value: T) -> Result<T, Infallible> {
+        Ok(value)
+    }
+    let service = service_fn(same::<Vec<Option<u8>>>).map_result(|result| result);
+    assert_eq!(describe::<Vec<Option<u8>>, _>(&service).to_string(), "map_result\n└─ service_fn(same)\n");
 }

@@ -101,13 +101,13 @@ async fn a_call_that_is_dropped_is_told_as_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn what_is_emitted_inside_stands_in_the_span_and_what_is_emitted_meanwhile_does_not() {
     let (log, _guard) = Log::capture(Level::INFO);
-    let inner = service_fn(async |n: u8| {
+    async fn inner(n: u8) -> Result<u8, Infallible> {
         tracing::info!("before");
         sleep(Duration::from_millis(2)).await;
         tracing::info!("after");
-        Ok::<_, Infallible>(n)
-    });
-    let service = stack(TraceLayer::new("outer"), stack(TraceLayer::new("inner"), inner));
+        Ok(n)
+    }
+    let service = stack(TraceLayer::new("outer"), stack(TraceLayer::new("inner"), service_fn(inner)));
     let (_, ()) = tokio::join!(service.serve(1), async {
         sleep(Duration::from_millis(1)).await;
         tracing::info!("meanwhile");
