@@ -20,7 +20,7 @@ use crate::LayerError;
 /// |---|---|
 /// | `name` | what [`new`](TraceLayer::new) was given |
 /// | `input` | what the function given to [`with_fields`](TraceLayer::with_fields) says |
-/// | `outcome` | `ok`, `error`, or `cancelled` when the call was dropped |
+/// | `outcome` | `ok`, `error`, `panic`, or `cancelled` when the call was dropped |
 /// | `duration_ms` | milliseconds, a number with a fraction |
 ///
 /// The last two are recorded when the call has ended. Then one event is emitted in the span, with the field `error` when
@@ -219,7 +219,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.tell("cancelled", None);
+        self.tell(if std::thread::panicking() { "panic" } else { "cancelled" }, None);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
-use crate::{Shed, TimeoutLayer};
+use crate::{CatchPanicLayer, Shed, TimeoutLayer};
 
 /// What a subscriber writes, without times.
 #[derive(Clone, Default)]
@@ -95,6 +95,18 @@ async fn a_call_that_is_dropped_is_told_as_cancelled() {
     // A call that was never polled has not begun.
     drop(service.serve(2));
     assert_eq!(log.lines().len(), 1);
+}
+
+/// Nobody gave it up: whoever reads `cancelled` would look for a client that went away.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_is_not_told_as_cancelled() {
+    let (log, _guard) = Log::capture(Level::INFO);
+    let inner = service_fn(async |n: u8| if n == 1 { panic!("one") } else { Ok::<_, Infallible>(n) });
+    let service = stack((CatchPanicLayer::new(), TraceLayer::new("count")), inner);
+    assert!(service.serve(1).await.is_err());
+    let lines = log.lines();
+    let told = r#"INFO call{name="count" outcome="panic" duration_ms=0.0}: the call has ended"#;
+    assert!(lines.iter().any(|line| line == told), "{lines:?}");
 }
 
 /// The span is entered for each poll, and left between them.
