@@ -68,8 +68,9 @@ use super::fields::{leading_space, trailing_space};
 /// # Cost
 ///
 /// A recorded layout is a handle to the bytes of the head, which the values of
-/// the fields hold in memory anyway; nothing is copied. To honour one takes some
-/// allocations, and time that grows with the number of fields and its logarithm. Its size is
+/// the fields hold in memory anyway; nothing is copied, but for a message after
+/// which the connection may be a tunnel. To honour one takes some allocations,
+/// and time that grows with the number of fields and its logarithm. Its size is
 /// limited by [`HeadConfig`](super::HeadConfig).
 #[derive(Clone)]
 pub struct HeaderLayout {
@@ -82,6 +83,12 @@ impl HeaderLayout {
     /// The layout of a head that was read.
     pub(super) fn of(head: &Bytes) -> Self {
         Self { head: head.clone() }
+    }
+
+    /// The same in memory of its own, for a scope that lasts longer than its message: a tunnel is not to hold the
+    /// buffer from which the head was read.
+    pub(crate) fn detached(&self) -> Self {
+        Self { head: Bytes::copy_from_slice(&self.head) }
     }
 
     /// A layout with these names, in this order and case; a name may stand

@@ -236,7 +236,7 @@ impl<IO: Io> Exchange<IO> {
         if !lease.shared().ext.is_empty() || head.layout.is_some() {
             let scope = lease.shared().ext.fork();
             if let Some(layout) = head.layout {
-                scope.insert(layout);
+                scope.insert(if head.switches { layout.detached() } else { layout });
             }
             response.set_scope(scope);
         }

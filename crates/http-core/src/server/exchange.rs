@@ -118,7 +118,7 @@ impl<I: Io> Connection<I> {
         if self.has_facts || may_upgrade || head.layout.is_some() {
             let fork = self.ext.fork();
             if let Some(layout) = head.layout {
-                fork.insert(layout);
+                fork.insert(if may_upgrade { layout.detached() } else { layout });
             }
             if may_upgrade {
                 scope = Some(fork.clone());

@@ -54,3 +54,28 @@ async fn a_response_carries_its_layout_if_it_is_recorded() {
         peer.unwrap();
     }
 }
+
+/// As on the server's side: what the scope of a tunnel has lasts as long as the tunnel.
+#[tokio::test(start_paused = true)]
+async fn the_scope_of_a_switched_response_does_not_hold_the_read_buffer() {
+    let (near, far) = pipe();
+    let session = Http1Session::new(Conn::new(near), Http1ClientConfig::default().with_header_layout(true));
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nx: 1\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n";
+    let peer = script(far)
+        .expect(GET)
+        .send("HTTP/1.1 200 OK\r\nx: 1\r\ncontent-length: 0\r\n\r\n")
+        .expect_until("upgrade: chat\r\n\r\n")
+        .send(switched)
+        .run();
+    let (peer, ()) = join!(peer, async {
+        let upgrade = with(with(get(), "connection", "upgrade"), "upgrade", "chat");
+        for (request, shared) in [(get(), true), (upgrade, false)] {
+            let response = session.serve(request).await.unwrap();
+            let name = response.fact::<HeaderLayout>().and_then(|layout| layout.names().next()).unwrap();
+            // In one buffer the value stands behind `x: `.
+            let in_place = response.headers()["x"].as_bytes().as_ptr() == name.as_ptr().wrapping_add(3);
+            assert_eq!(in_place, shared);
+        }
+    });
+    peer.unwrap();
+}

@@ -63,3 +63,19 @@ async fn a_switch_is_written_in_its_layout() {
     client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n").await;
     assert_eq!(client.rest().await, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\n");
 }
+
+/// A tunnel's scope lasts as long as the tunnel, and the read buffer of its head would last with it.
+#[tokio::test(start_paused = true)]
+async fn the_scope_of_a_tunnel_does_not_hold_the_read_buffer() {
+    let service = service_fn(async |request: Request| {
+        let name = request.fact::<HeaderLayout>().and_then(|layout| layout.names().next()).ok_or("not recorded")?;
+        // In one buffer the value stands behind `x: `.
+        let in_place = request.headers()["x"].as_bytes().as_ptr() == name.as_ptr().wrapping_add(3);
+        Ok(ok(format!("in place: {in_place};")))
+    });
+    let mut client = Setup::new().config(|config| config.with_header_layout(true)).serve(service);
+    client.send("GET / HTTP/1.1\r\nx: 1\r\nhost: a\r\n\r\n").await;
+    client.until("in place: true;").await;
+    client.send("GET / HTTP/1.1\r\nx: 1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n").await;
+    client.until("in place: false;").await;
+}
