@@ -69,7 +69,7 @@ pub(crate) struct ListenArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProxyArgs {
     /// Where to listen: an IP address and port, of which port 0 lets the system choose, or the path of a Unix socket, which
-    /// its owner alone may use. Can be given several times.
+    /// its owner alone may use; with @ in front it is an abstract name, open to the whole machine. Can be given several times.
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:3128")]
     pub(crate) bind: Vec<Bind>,
 
@@ -127,7 +127,7 @@ impl AccessLogFormat {
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
     /// Where to listen: an IP address and port, of which port 0 lets the system choose, or the path of a Unix socket, which
-    /// its owner alone may use. Can be given several times.
+    /// its owner alone may use; with @ in front it is an abstract name, open to the whole machine. Can be given several times.
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:8080")]
     pub(crate) bind: Vec<Bind>,
 

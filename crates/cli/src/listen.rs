@@ -51,7 +51,7 @@ impl FromStr for Bind {
             Some(path) => Ok(Self::Unix(PathBuf::from(path).into())),
             None => match text.parse() {
                 Ok(addr) => Ok(Self::Tcp(addr)),
-                Err(_) => Err("neither ADDR:PORT nor unix:PATH".to_owned()),
+                Err(_) => Err("neither an IP address and port (127.0.0.1:3128, [::1]:3128) nor unix:PATH".to_owned()),
             },
         }
     }

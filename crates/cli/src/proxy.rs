@@ -8,7 +8,7 @@ use std::{
 use chaski_core::Shutdown;
 use chaski_proxy::Rules;
 use chaski_stacks::{ForwardProxyConfig, forward_proxy};
-use chaski_telemetry::{AccessLogSink, Metrics};
+use chaski_telemetry::{AccessLogGuard, AccessLogSink, Metrics};
 
 use crate::{
     args::ProxyArgs,
@@ -57,8 +57,8 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
     if let Some(format) = args.access_log.of_lines() {
         let (sink, guard) =
             AccessLogSink::stdout().map_err(|error| Failure::system("cannot start the access log", &error))?;
-        config = config.with_access_log(sink.with_format(format));
-        log = Some(guard);
+        config = config.with_access_log(sink.clone().with_format(format));
+        log = Some((sink, guard));
     }
     let stack = forward_proxy(config);
     let Some(listeners) = listeners else {
@@ -75,10 +75,23 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         },
         None => serving.await,
     };
-    // Writes the lines that are still queued.
-    drop(log);
+    if let Some((sink, guard)) = log {
+        end(&sink, guard);
+    }
     run::tell(format_args!("chaski: {}", metrics.snapshot()));
     Ok(code)
+}
+
+/// Writes the lines of the access log that are still queued, and tells what of the log is missing.
+fn end(sink: &AccessLogSink, guard: AccessLogGuard) {
+    let complete = guard.finish();
+    match sink.dropped() {
+        0 => {}
+        lost => run::tell(format_args!("chaski: access log: {lost} lines lost")),
+    }
+    if !complete {
+        run::tell(format_args!("chaski: access log: nobody takes its last lines, they are lost too"));
+    }
 }
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no failure.

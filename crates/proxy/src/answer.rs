@@ -98,6 +98,10 @@ fn classify(target: &HostPort, error: &(dyn Error + 'static)) -> Refusal {
     match find_cause::<ConnectError>(error) {
         Some(failure) => match (failure.stage(), is_timeout(failure)) {
             (ConnectStage::Policy, _) => of_policy(target, failure),
+            _ if is_exhausted(failure) => {
+                let text = format!("this proxy has no means left to connect to {target}, try again");
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ProxyError::ProxyInternalError, text)
+            }
             // Whoever set the proxy up is at fault, not the client and not the target.
             (ConnectStage::Config, _) => {
                 let text = format!("this proxy is not set up to connect to {target}");
@@ -179,6 +183,18 @@ fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
         true => Some(io::ErrorKind::TimedOut),
         false => find_cause::<io::Error>(error).map(io::Error::kind),
     }
+}
+
+/// Whether the system refused a file or memory: the target has nothing to do with it, and the answer must not blame it.
+fn is_exhausted(failure: &ConnectError) -> bool {
+    // These have no kind. ENFILE and EMFILE have the same numbers on every Unix; elsewhere it is WSAEMFILE.
+    const NO_FILES: &[i32] = if cfg!(unix) { &[23, 24] } else { &[10024] };
+
+    let is_about_means = |error: &io::Error| {
+        error.kind() == io::ErrorKind::OutOfMemory || error.raw_os_error().is_some_and(|code| NO_FILES.contains(&code))
+    };
+    let of_attempts = failure.attempts().iter().filter_map(|attempt| find_cause::<io::Error>(&*attempt.error));
+    of_attempts.chain(find_cause::<io::Error>(failure)).any(is_about_means)
 }
 
 fn is_timeout(failure: &ConnectError) -> bool {
@@ -274,6 +290,18 @@ mod tests {
                 "proxy_configuration_error",
                 "this proxy is not set up to connect to db.example:443",
             ),
+            (
+                connect(Stage::Dial).with_attempts(vec![attempt(io(Kind::OutOfMemory))]).into(),
+                503,
+                "proxy_internal_error",
+                "this proxy has no means left to connect to db.example:443, try again",
+            ),
+            (
+                connect(Stage::Resolve).with_source(io(Kind::OutOfMemory)).into(),
+                503,
+                "proxy_internal_error",
+                "this proxy has no means left to connect to db.example:443, try again",
+            ),
             (connect(Stage::Policy).into(), 403, "http_request_denied", "refused to connect to db.example:443"),
             (
                 connect(Stage::Policy).with_attempts(vec![attempt(refused("no rule allows it"))]).into(),
@@ -363,6 +391,17 @@ mod tests {
             assert_eq!(answer.headers()["proxy-status"], format!("me;error={cause};details=\"{text}\"").as_str());
             assert!(!format!("{answer:?}").contains("10.1.2.3"));
         }
+    }
+
+    /// EMFILE, which a flood of clients brings about, is no fault of the target.
+    #[cfg(unix)]
+    #[test]
+    fn a_proxy_without_files_left_blames_itself() {
+        let target = "db.example:443".parse().unwrap();
+        let no_files = || attempt(io::Error::from_raw_os_error(24));
+        let error = connect(ConnectStage::Dial).with_attempts(vec![attempt(io::Error::other("odd")), no_files()]);
+        let refusal = classify(&target, &error);
+        assert_eq!((refusal.status.as_u16(), refusal.error.name()), (503, "proxy_internal_error"));
     }
 
     #[tokio::test]

@@ -87,6 +87,7 @@
 //! | no valid credentials | 407 | `http_request_denied` |
 //! | the caller has too much under way | 429 | `http_request_denied` |
 //! | too many passwords wait to be verified | 503 | `proxy_internal_response` |
+//! | the system gives the proxy no further file or memory for a connection | 503 | `proxy_internal_error` |
 //! | another scheme than `http` | 501 | `proxy_internal_response` |
 //! | the target's name cannot be resolved | 502 | `dns_error` |
 //! | it cannot be connected | 502 | `connection_refused`, `connection_terminated`, `connection_timeout`, `destination_ip_unroutable`, `destination_unavailable` |
@@ -136,7 +137,7 @@
 //! | RFC 9110 section 9.3.6, CONNECT | done |
 //! | RFC 9931, CONNECT that is refused | the HTTP/1.1 server closes the connection behind the answer |
 //! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
-//! | RFC 9110 section 10.2.3, Retry-After | with 429 and 503, in seconds |
+//! | RFC 9110 section 10.2.3, Retry-After | with 429 and, where passwords wait, 503; in seconds |
 //! | RFC 6585 section 4, 429 | done |
 //! | RFC 9110 section 15.2, informational responses | forwarded |
 //! | RFC 9112 section 3.2.2, absolute-form | done |

@@ -25,6 +25,7 @@ pub(crate) enum ProxyError {
     HttpResponseTimeout,
     HttpProtocolError,
     ProxyInternalResponse,
+    ProxyInternalError,
     ProxyConfigurationError,
     ProxyLoopDetected,
 }
@@ -47,6 +48,7 @@ impl ProxyError {
             Self::HttpResponseTimeout => "http_response_timeout",
             Self::HttpProtocolError => "http_protocol_error",
             Self::ProxyInternalResponse => "proxy_internal_response",
+            Self::ProxyInternalError => "proxy_internal_error",
             Self::ProxyConfigurationError => "proxy_configuration_error",
             Self::ProxyLoopDetected => "proxy_loop_detected",
         }

@@ -1,11 +1,11 @@
 //! The access log as another program reads it.
 
 use std::{
-    io::{Read, Write},
-    process::Stdio,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStderr, Stdio},
 };
 
-use crate::support::{Chaski, command, dial, needs, origin, read_head};
+use crate::support::{Chaski, command, dial, needs, origin, read_head, wait};
 
 /// APP-15: each line of JSON is one object to Python, whatever a client sends, and nothing that it sends adds one.
 #[test]
@@ -66,4 +66,60 @@ fn app_15_json_lines_are_read_by_python() {
     for line in lines {
         assert!(line.starts_with("GET http://127.0.0.1:1/") && line.ends_with(" ok None"), "{read}");
     }
+}
+
+/// A disk that is full has to show also where the log of messages has warnings alone.
+#[test]
+fn lines_that_could_not_be_written_are_counted_at_the_end() {
+    let (mut child, stderr, mut client) = proxy_with_its_log_in_a_pipe();
+    // Every write fails from here on.
+    drop(child.stdout.take());
+    for _ in 0..3 {
+        client.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert!(read_head(&mut client).starts_with("HTTP/1.1 200 "));
+    }
+    let told = stopped(&mut child, stderr);
+    assert!(told.contains("chaski: access log: 3 lines lost\n"), "{told}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_told_at_the_end() {
+    let (mut child, stderr, mut client) = proxy_with_its_log_in_a_pipe();
+    // More than a pipe takes.
+    let long = "x".repeat(4000);
+    for _ in 0..100 {
+        let request = format!("GET http://127.0.0.1:1/{long} HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let head = read_head(&mut client);
+        assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+        let length = head.split_once("content-length: ").unwrap().1.split_once('\r').unwrap().0;
+        client.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+    }
+    let told = stopped(&mut child, stderr);
+    assert!(told.contains("chaski: access log: nobody takes its last lines, they are lost too\n"), "{told}");
+}
+
+/// The program, its messages behind the start-up line, and a client of it. Nobody reads standard output.
+fn proxy_with_its_log_in_a_pipe() -> (Child, BufReader<ChildStderr>, std::net::TcpStream) {
+    let mut child = command(env!("CARGO_BIN_EXE_chaski"))
+        .args(["proxy", "--bind", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    let (_, addr) = line.trim_end().split_once("listening on ").unwrap();
+    let client = dial(addr.parse().unwrap());
+    (child, stderr, client)
+}
+
+/// What it told until it had stopped.
+fn stopped(child: &mut Child, mut stderr: BufReader<ChildStderr>) -> String {
+    assert!(command("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let mut told = String::new();
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(wait(child).code(), Some(0), "{told}");
+    told
 }
