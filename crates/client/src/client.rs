@@ -87,7 +87,7 @@ where
     ) -> Result<Leased<C::Output>, ClientError> {
         let mut wait = match place {
             Some(place) => Wait::with_place(Arc::clone(&self.pool), place),
-            None => match self.pool.take(key) {
+            None => match self.pool.take_in_turn(key) {
                 Some(lease) => return Ok(Leased { lease, reused: true, waited: None }),
                 None => {
                     self.pool.enter(Arc::new(key.clone())).map_err(|full| ClientError::queue_full(&key.target, full))?
@@ -110,7 +110,7 @@ where
         if wait.has_turn() {
             return Ok(None);
         }
-        let limit = self.pool.config().connect_timeout;
+        let limit = self.pool.config().wait_timeout;
         within(limit, "waiting for a connection", poll_fn(|cx| wait.poll_turn(cx))).await.map_err(|elapsed| {
             let error = ConnectError::new(ConnectStage::Timeout).with_message(key.target.to_string());
             ClientError::connect(&key.target, error.with_source(elapsed))
@@ -198,6 +198,7 @@ where
             .setting("max_idle_per_key", config.max_idle_per_key)
             .setting("idle_timeout", limit(Some(config.idle_timeout)))
             .setting("max_age", limit(config.max_age))
+            .setting("wait_timeout", limit(config.wait_timeout))
             .setting("connect_timeout", limit(config.connect_timeout))
             .setting("timeout", limit(config.timeout))
             .writes::<ConnectionReuse>()

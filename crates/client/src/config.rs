@@ -20,6 +20,7 @@ pub struct ClientConfig {
     pub(crate) max_age: Option<Duration>,
     pub(crate) jitter_seed: Option<u64>,
     pub(crate) shared_sessions: bool,
+    pub(crate) wait_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) https: bool,
@@ -46,6 +47,9 @@ impl ClientConfig {
 
     /// How long a connection is kept, unless set otherwise.
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+    /// How long a call may wait for its turn to dial or for a connection of another call, unless set otherwise.
+    pub const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// How long a dial may take, unless set otherwise.
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,9 +128,14 @@ impl ClientConfig {
         self
     }
 
-    /// Limits a dial, from the look-up of the name to the end of all handshakes; and before that, the wait for the turn to
-    /// dial or for a connection of another call. `None` leaves the dial to the connector, and the wait without a limit of its
-    /// own.
+    /// Limits the wait of a call for its turn to dial, or for a connection of another call. `None` sets no limit.
+    #[must_use]
+    pub fn with_wait_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.wait_timeout = limit.into();
+        self
+    }
+
+    /// Limits a dial, from the look-up of the name to the end of all handshakes. `None` leaves that to the connector.
     #[must_use]
     pub fn with_connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.connect_timeout = limit.into();
@@ -171,6 +180,7 @@ impl Default for ClientConfig {
             max_age: None,
             jitter_seed: None,
             shared_sessions: false,
+            wait_timeout: Some(Self::DEFAULT_WAIT_TIMEOUT),
             connect_timeout: Some(Self::DEFAULT_CONNECT_TIMEOUT),
             timeout: None,
             https: false,

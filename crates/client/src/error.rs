@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io};
 
-use chaski_core::{BoxError, ConnectError, Elapsed, Extensions, Sent, Target, find_cause};
+use chaski_core::{BoxError, ConnectError, ConnectStage, Elapsed, Extensions, Sent, Target, find_cause};
 
 use crate::pool::QueueFull;
 
@@ -33,7 +33,8 @@ pub enum ClientErrorKind {
     /// There was no connection. The source is a [`ConnectError`].
     Connect,
     /// No connection was free, none could be dialed because of the limits on open connections, and as many calls as
-    /// [`with_max_waiting`](crate::ClientConfig::with_max_waiting) allows waited already. Nothing was sent.
+    /// [`with_max_waiting`](crate::ClientConfig::with_max_waiting) allows waited already. Nothing was sent. The
+    /// source is a [`ConnectError`] of the stage [`Limit`](chaski_core::ConnectStage::Limit).
     Limit,
     /// The connection failed before a response.
     Send,
@@ -60,7 +61,10 @@ impl ClientError {
     }
 
     pub(crate) fn queue_full(target: &Target, full: QueueFull) -> Self {
-        Self::new(ClientErrorKind::Limit, format!("no connection to {target} is free")).not_sent(true).with_source(full)
+        let error = ConnectError::new(ConnectStage::Limit).with_source(full);
+        Self::new(ClientErrorKind::Limit, format!("no connection to {target} is free"))
+            .not_sent(true)
+            .with_source(error)
     }
 
     pub(crate) fn send<Req>(target: &Target, sent: &Sent<Req>, source: BoxError, scope: Extensions) -> Self {

@@ -31,7 +31,9 @@
 //! give it back. Nothing is locked while a dial, a request or a session is under way.
 //!
 //! Connections are opened in the order in which calls came, over all keys. At the limit in all the connection that was idle
-//! longest is closed for who waits. Sessions that requests share (HTTP/2) take as many of those who wait as they have slots for;
+//! longest is closed for who waits; and one that was given back while others wait for it is closed all the same, once as many
+//! calls as there are places have overtaken a call for another target. So a target that is asked all the time keeps nobody out,
+//! unless its sessions are shared. Sessions that requests share (HTTP/2) take as many of those who wait as they have slots for;
 //! one dial is then made at a time for a key, a second one when the slots have run out. Slots that a peer adds of its own
 //! accord are noticed within a second.
 //!
@@ -103,7 +105,8 @@
 //! | kept connections of a key | [`DEFAULT_MAX_IDLE_PER_KEY`](ClientConfig::DEFAULT_MAX_IDLE_PER_KEY) | the one kept longest is closed |
 //! | time that a connection is kept | [`DEFAULT_IDLE_TIMEOUT`](ClientConfig::DEFAULT_IDLE_TIMEOUT) | it is closed |
 //! | age of a connection | none; [`MAX_AGE_JITTER_PERCENT`](ClientConfig::MAX_AGE_JITTER_PERCENT) more or less | it is drained |
-//! | time of a dial, and of the wait before it | [`DEFAULT_CONNECT_TIMEOUT`](ClientConfig::DEFAULT_CONNECT_TIMEOUT) each | the call fails |
+//! | time of the wait for a connection, or for the turn to dial | [`DEFAULT_WAIT_TIMEOUT`](ClientConfig::DEFAULT_WAIT_TIMEOUT) | the call fails |
+//! | time of a dial | [`DEFAULT_CONNECT_TIMEOUT`](ClientConfig::DEFAULT_CONNECT_TIMEOUT) | the call fails |
 //! | time to the head of the response | none | the call fails |
 //! | repetitions on a fresh connection | 1 | the call fails |
 //! | repetitions without an expectation | 1 | the caller gets the 417 |

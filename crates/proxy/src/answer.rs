@@ -71,6 +71,10 @@ impl Refusal {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        // RFC 9110 section 15.6.4. In seconds (section 10.2.3): what is too much now is over soon.
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if let Some(by) = by {
             let mut member = Member::by(by).with_error(self.error, self.status);
             if let Some(received) = self.received {
@@ -106,6 +110,10 @@ fn classify(target: &HostPort, error: &(dyn Error + 'static)) -> Refusal {
             (ConnectStage::Config, _) => {
                 let text = format!("this proxy is not set up to connect to {target}");
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, ProxyError::ProxyConfigurationError, text)
+            }
+            (ConnectStage::Limit, _) => {
+                let text = format!("too many connections are open to connect to {target}, try again");
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ProxyError::ConnectionLimitReached, text)
             }
             (ConnectStage::Resolve, true) => {
                 timed_out(ProxyError::DnsTimeout, format!("timed out while resolving the name of {target}"))
@@ -301,6 +309,12 @@ mod tests {
                 503,
                 "proxy_internal_error",
                 "this proxy has no means left to connect to db.example:443, try again",
+            ),
+            (
+                connect(Stage::Limit).with_source("2 calls wait").into(),
+                503,
+                "connection_limit_reached",
+                "too many connections are open to connect to db.example:443, try again",
             ),
             (connect(Stage::Policy).into(), 403, "http_request_denied", "refused to connect to db.example:443"),
             (

@@ -30,9 +30,6 @@ use turns::Busy;
 
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="chaski", charset="UTF-8""#);
 
-/// In seconds (RFC 9110 section 10.2.3). There is always a place again after one verification.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
-
 /// Lets only those requests through that carry the credentials of a known user.
 ///
 /// Others are answered with 407 and a challenge, and the service below does not see them. A request that passes has
@@ -161,9 +158,7 @@ fn busy(by: Option<&Pseudonym>) -> Response {
         ProxyError::ProxyInternalResponse,
         "too many passwords are being verified, try again",
     );
-    let mut response = refusal.into_response(by);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    response
+    refusal.into_response(by)
 }
 
 #[cfg(test)]

@@ -96,6 +96,7 @@
 //! | the response cannot be understood; it asks for proxy credentials | 502 | `http_protocol_error` |
 //! | a time limit passed while resolving; connecting; waiting for the response | 504 | `dns_timeout`; `connection_timeout`; `http_response_timeout` |
 //! | the request was here before, or is for an address of the proxy itself | 508 | `proxy_loop_detected` |
+//! | the client's limit of connections, and of calls that wait for one | 503 | `connection_limit_reached` |
 //! | the dialer is not set up for it | 500 | `proxy_configuration_error` |
 //! | TRACE or OPTIONS with `Max-Forwards: 0`, `OPTIONS *` | 200 | |
 //!

@@ -92,7 +92,8 @@ impl ForwardProxyConfig {
         self
     }
 
-    /// Sets how long a dial may take, resolving included. Default: 10 seconds.
+    /// Sets how long a dial may take, resolving included; and a request that has to wait because of the limits on open
+    /// connections, before that. Default: 10 seconds each.
     #[must_use]
     pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -163,8 +164,12 @@ pub fn forward_proxy<IO: Io>(
                 .with_body_timeout(Some(idle_timeout))
                 .with_header_layout(header_layout),
         ),
-        // The dialer has the limit already. What becomes of an expectation is for the client to decide whose it is.
-        ClientConfig::default().with_connect_timeout(None).with_retry_without_expectation(false),
+        // The dialer has the limit of a dial already, and its errors say more; the wait before it is the client's. What becomes
+        // of an expectation is for the client to decide whose it is.
+        ClientConfig::default()
+            .with_connect_timeout(None)
+            .with_wait_timeout(connect_timeout)
+            .with_retry_without_expectation(false),
     );
     let requests = stack(
         (
@@ -219,5 +224,13 @@ mod tests {
         assert!(closed.contains("ProxyAuth users=0"), "{closed}");
         let open = tree(ForwardProxyConfig::default());
         assert!(!open.contains("ProxyAuth"), "{open}");
+    }
+
+    /// A dial has its limit in the dialer; a request that waits for its turn to dial has not reached that yet.
+    #[test]
+    fn the_wait_for_a_connection_has_the_limit_of_a_dial() {
+        let config = ForwardProxyConfig::default().with_connect_timeout(Duration::from_secs(3));
+        let tree = describe::<Conn<BoxIo>, _>(&forward_proxy(config)).to_string();
+        assert!(tree.contains("wait_timeout=3s"), "{tree}");
     }
 }

@@ -15,16 +15,25 @@ use crate::target::Key;
 /// in the order in which calls came, whatever they are for.
 #[derive(Default)]
 pub(super) struct Claims {
-    by_number: Mutex<BTreeMap<u64, Arc<Key>>>,
+    by_number: Mutex<BTreeMap<u64, Claim>>,
     /// How many there are, to be read without the lock. Whoever adds one looks for a free place afterwards, and whoever frees
     /// a place looks for one afterwards: so neither misses the other.
     count: AtomicUsize,
 }
 
+struct Claim {
+    key: Arc<Key>,
+    /// How many calls that came later were given a connection while this one stood first.
+    overtaken: usize,
+}
+
+/// As many have overtaken a claim as may.
+pub(super) struct Enough;
+
 impl Claims {
     pub(super) fn add(&self, number: u64, key: &Arc<Key>) {
         let mut claims = lock(&self.by_number);
-        claims.insert(number, Arc::clone(key));
+        claims.insert(number, Claim { key: Arc::clone(key), overtaken: 0 });
         self.count.store(claims.len(), SeqCst);
     }
 
@@ -38,7 +47,22 @@ impl Claims {
         let mut claims = lock(&self.by_number);
         let first = claims.pop_first();
         self.count.store(claims.len(), SeqCst);
-        first
+        first.map(|(number, claim)| (number, claim.key))
+    }
+
+    /// Asks for the waiter `number` to be given a connection of its own key, though a claim may be older.
+    pub(super) fn overtake(&self, number: u64, limit: usize) -> Result<(), Enough> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        match lock(&self.by_number).first_entry() {
+            Some(first) if *first.key() < number && first.get().overtaken >= limit => Err(Enough),
+            Some(mut first) if *first.key() < number => {
+                first.get_mut().overtaken += 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -92,8 +92,17 @@ impl<S: Session<Request>> Pool<S> {
         &self.hasher
     }
 
+    /// A connection for a call that comes now: none when others wait for one already, who are served first.
+    pub(crate) fn take_in_turn(&self, key: &Key) -> Option<Lease<S>> {
+        match self.waiting.load(SeqCst) > 0 && self.shard(key).existing(key).is_some_and(|entry| entry.is_waited_for())
+        {
+            true => None,
+            false => self.take(key),
+        }
+    }
+
     /// Takes a connection that is alive and has a free slot, the one used last first: it is the likeliest to live.
-    pub(crate) fn take(&self, key: &Key) -> Option<Lease<S>> {
+    fn take(&self, key: &Key) -> Option<Lease<S>> {
         let now = Instant::now();
         let mut busy = 0;
         loop {
@@ -181,6 +190,11 @@ impl<S: Session<Request>> Pool<S> {
                 drop(shard);
                 return true;
             }
+        } else if self.is_turn_of_claim(&mut shard, &key) {
+            drop(shard);
+            // Its place goes to the claim.
+            Held::close(held, Closed::Limit);
+            return false;
         } else if let Some(cell) = self.pop_first(&mut shard, &key) {
             shard.counts.reused += 1;
             let waker = cell.hand(Lease::new(held));
@@ -207,12 +221,16 @@ impl<S: Session<Request>> Pool<S> {
     /// Closes the connection that was kept longest and is not in use, of whatever key. Says whether there was one.
     fn close_oldest(&self) -> bool {
         let oldest = |shard: &Mutex<Shard<S>>| lock(shard).oldest(&self.numbers);
-        let numbered = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
-        let Some((_, shard)) = numbered.min_by_key(|(number, _)| *number) else { return false };
-        let gone = lock(shard).take_oldest(&self.numbers);
-        let found = gone.is_some();
-        self.let_go(gone);
-        found
+        loop {
+            let numbered = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
+            let Some((_, shard)) = numbered.min_by_key(|(number, _)| *number) else { return false };
+            let gone = lock(shard).take_oldest(&self.numbers);
+            // If it was the only one there and another call was faster, the other shards may still have some.
+            if gone.is_some() {
+                self.let_go(gone);
+                return true;
+            }
+        }
     }
 
     /// Lets go of a connection, if it is kept. One that is shared finishes what is under way.
@@ -233,7 +251,6 @@ impl<S: Session<Request>> Pool<S> {
             self.idle.fetch_sub(all.len(), SeqCst);
             count += all.len();
             for held in all {
-                held.retire();
                 Held::close(held, Closed::Asked);
             }
         }

@@ -31,8 +31,8 @@ impl<S: Session<Request>> Pool<S> {
     ///
     /// [`QueueFull`] when there is none, and as many wait as may.
     pub(crate) fn enter(self: &Arc<Self>, key: Arc<Key>) -> Result<Wait<S>, QueueFull> {
-        // Where nobody may wait, room is made before the call is refused.
-        let mut may_make_room = self.config.max_waiting == 0;
+        // Before a call is refused, room is made for it: those who fill the queue may wait for a key that is at its own limit.
+        let mut may_make_room = true;
         loop {
             let cell = Arc::new(Cell::default());
             let mut shard = self.shard(&key);
@@ -212,8 +212,11 @@ impl<S: Session<Request>> Pool<S> {
                     drop(shard);
                     waker.wake();
                 }
-                // Given back below, without the lock.
-                None => drop(shard),
+                None => {
+                    shard.counts.reused -= 1;
+                    drop(shard);
+                    drop(lease);
+                }
             }
         }
     }
@@ -232,15 +235,22 @@ impl<S: Session<Request>> Pool<S> {
         while wanted() && self.close_oldest() {}
     }
 
+    /// Whether a connection that was given back is to be closed for a call that waits for one of another key, rather than
+    /// handed to the first who waits for it: after as many calls as there are places have overtaken the other one in this way.
+    /// So connections are seldom closed that somebody wants, and a target that is asked all the time keeps nobody out.
+    pub(super) fn is_turn_of_claim(&self, shard: &mut Shard<S>, key: &Arc<Key>) -> bool {
+        let first = shard.existing(key).and_then(|entry| entry.first());
+        first.is_some_and(|number| self.claims.overtake(number, self.config.max_connections).is_err())
+    }
+
     /// The first in the queue, who leaves it with a connection.
     pub(super) fn pop_first(&self, shard: &mut Shard<S>, key: &Arc<Key>) -> Option<Arc<Cell<S>>> {
         let entry = shard.existing(key)?;
-        let dialing = entry.dialing.first_key_value().map(|(number, _)| *number);
-        let waiting = entry.waiting.first_key_value().map(|(number, _)| *number);
-        if waiting.is_none_or(|waiting| dialing.is_some_and(|dialing| dialing < waiting)) {
-            return Some(entry.dialing.pop_first()?.1);
+        let first = entry.first()?;
+        if let Some(cell) = entry.dialing.remove(&first) {
+            return Some(cell);
         }
-        let (_, cell) = entry.waiting.pop_first()?;
+        let cell = entry.waiting.remove(&first)?;
         self.waiting.fetch_sub(1, SeqCst);
         self.settle_claim(entry, key);
         Some(cell)

@@ -113,6 +113,8 @@ async fn reap<S: Session<Request>>(pool: Weak<Pool<S>>, task: Ended) {
             }
         }
         if pool.idle() == 0 {
+            // First, so that what is in use now is known to be watched no more when another task begins.
+            drop(watches);
             drop(task);
             // One that was kept meanwhile saw a task that ran.
             if pool.idle() > 0 {
@@ -160,7 +162,6 @@ impl<S: Session<Request>> Pool<S> {
     /// A watched connection has changed. Says whether it goes on.
     fn changed(self: &Arc<Self>, held: Weak<Held<S>>) -> bool {
         let Some(held) = held.upgrade() else { return false };
-        held.watched.store(false, SeqCst);
         if self.close_if_dead(&held) {
             return false;
         }

@@ -182,7 +182,10 @@ impl<S: Session<Request>> Shard<S> {
     pub(super) fn drain(&mut self) -> Vec<Arc<Held<S>>> {
         self.order.clear();
         self.kept = 0;
-        self.keys.values_mut().flat_map(|entry| entry.kept.drain(..)).map(|kept| kept.held).collect()
+        let all: Vec<_> = self.keys.values_mut().flat_map(|entry| entry.kept.drain(..)).map(|kept| kept.held).collect();
+        // Before the lock is let go, so that a shared one whose request ends now does not come back.
+        all.iter().for_each(|held| held.retire());
+        all
     }
 
     /// Takes out what has expired, and tells the rest to `each`, with the time at which it will have.
@@ -249,6 +252,17 @@ impl<S: Session<Request>> Kept<S> {
 impl<S: Session<Request>> Entry<S> {
     pub(super) fn has_queue(&self) -> bool {
         !self.dialing.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Whether a call waits that has no dial of its own.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The number of the first in the queue.
+    pub(super) fn first(&self) -> Option<u64> {
+        let firsts = [self.dialing.first_key_value(), self.waiting.first_key_value()];
+        firsts.into_iter().flatten().map(|(number, _)| *number).min()
     }
 }
 

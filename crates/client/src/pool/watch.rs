@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Weak, atomic::Ordering::SeqCst},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -17,6 +17,8 @@ pub(super) struct Watches<S: Session<Request>> {
     slots: Vec<Option<Watch<S>>>,
     free: Vec<usize>,
     woken: Arc<Woken>,
+    /// What was woken before this turn of the task, and is to be polled in it.
+    batch: Vec<usize>,
 }
 
 struct Watch<S: Session<Request>> {
@@ -50,15 +52,21 @@ impl<S: Session<Request>> Watches<S> {
     }
 
     /// The next session that has changed. Pending for ever when none is watched.
+    ///
+    /// Those that are woken while others are polled have to wait for the next turn: one that has used up what the runtime
+    /// lets a task do in a turn wakes itself, and would do so for ever.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Weak<Held<S>>> {
+        let mut in_last_batch = false;
         loop {
-            let slot = {
-                let mut woken = lock(&self.woken.0);
-                let Some(slot) = woken.0.pop() else {
-                    woken.1 = Some(cx.waker().clone());
+            let Some(slot) = self.batch.pop() else {
+                if in_last_batch {
                     return Poll::Pending;
-                };
-                slot
+                }
+                in_last_batch = true;
+                let mut woken = lock(&self.woken.0);
+                woken.1 = Some(cx.waker().clone());
+                std::mem::swap(&mut woken.0, &mut self.batch);
+                continue;
             };
             // A late wake-up may be for one that has ended: another one in its slot is polled for nothing.
             let Some(Some(watch)) = self.slots.get_mut(slot) else { continue };
@@ -67,7 +75,7 @@ impl<S: Session<Request>> Watches<S> {
             }
             if let Some(ended) = self.slots.get_mut(slot).and_then(Option::take) {
                 self.free.push(slot);
-                return Poll::Ready(ended.held);
+                return Poll::Ready(Weak::clone(&ended.held));
             }
         }
     }
@@ -75,7 +83,16 @@ impl<S: Session<Request>> Watches<S> {
 
 impl<S: Session<Request>> Default for Watches<S> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), woken: Arc::default() }
+        Self { slots: Vec::new(), free: Vec::new(), woken: Arc::default(), batch: Vec::new() }
+    }
+}
+
+impl<S: Session<Request>> Drop for Watch<S> {
+    /// Also when the task ends, with its runtime perhaps: the next one has to watch what this one did.
+    fn drop(&mut self) {
+        if let Some(held) = self.held.upgrade() {
+            held.watched.store(false, SeqCst);
+        }
     }
 }
 

@@ -91,3 +91,42 @@ async fn a_call_that_may_not_wait_makes_room_or_fails() {
     exchange(&client, request("GET", "c", ())).await.unwrap();
     assert_eq!(client.stats().open, 1);
 }
+
+/// Those who fill the queue may wait for a target that is at a limit of its own: they keep nobody else from the room that
+/// there is.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_nobody_for_whom_there_is_room() {
+    let server = Server::with_script(&[Act::Answer, Act::Stream]);
+    let client = server.client(two().with_max_connections_per_key(1).with_max_waiting(1));
+    exchange(&client, request("GET", "idle", ())).await.unwrap();
+    let held = client.serve(request("GET", "a", ())).await.unwrap();
+    let waits = call(&client, request("GET", "a", ()));
+    yield_now().await;
+    assert_eq!(client.stats().waiting, 1);
+    exchange(&client, request("GET", "b", ())).await.unwrap();
+    assert_eq!((server.connects(), client.stats().open, client.stats().closed_limit), (3, 2, 1));
+    drop(held);
+    waits.await.unwrap().unwrap();
+}
+
+/// A target that is asked all the time has its connections handed from call to call, and they are never idle. Others get one
+/// of them all the same, after as many calls as there are connections.
+#[tokio::test(start_paused = true)]
+async fn a_busy_target_does_not_starve_another() {
+    let server = Server::with_script(&[Act::Stream, Act::Stream]);
+    let client = server.client(two());
+    let first = client.serve(request("GET", "busy", ())).await.unwrap();
+    let _second = client.serve(request("GET", "busy", ())).await.unwrap();
+    let mut calls = vec![call(&client, request("PUT", "other", ()))];
+    yield_now().await;
+    for _ in 0..10 {
+        calls.push(call(&client, request("POST", "busy", ())));
+        yield_now().await;
+    }
+    first.into_body().collect(10).await.unwrap();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let methods: Vec<_> = server.seen().into_iter().map(|(_, method)| method).collect();
+    assert_eq!(methods.iter().position(|method| method == "PUT"), Some(4), "{methods:?}");
+}

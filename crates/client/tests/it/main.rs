@@ -24,6 +24,8 @@ mod server;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
+mod stress;
+#[cfg(test)]
 mod timeout;
 #[cfg(test)]
 mod waiters;

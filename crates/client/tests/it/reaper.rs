@@ -184,3 +184,44 @@ fn the_task_comes_back_in_another_runtime() {
         });
     }
 }
+
+/// LIFE-02: the runtime lets a task do so much in a turn, and no more. To watch many connections takes several turns.
+#[tokio::test(start_paused = true)]
+async fn life_02_more_connections_than_a_task_can_look_at_in_a_turn_are_watched() {
+    let server = Server::with_script(&[Act::Stream; 500]);
+    let client = server.client(ClientConfig::default().with_max_idle_per_key(500));
+    let mut responses = Vec::new();
+    for _ in 0..500 {
+        responses.push(client.serve(request("GET", "a", ())).await.unwrap());
+        server.last().spends.store(true, SeqCst);
+    }
+    for response in responses {
+        response.into_body().collect(10).await.unwrap();
+    }
+    advance_ms(2000).await;
+    assert_eq!((client.idle(), server.live()), (500, 500));
+    server.last().close();
+    advance_ms(0).await;
+    assert_eq!((client.idle(), server.live()), (499, 499));
+}
+
+/// LIFE-02: a connection that a task watched which is no more is watched by the next one.
+#[test]
+fn life_02_a_connection_is_watched_in_another_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let server = Server::with_script(&[]);
+    let client = server.client(ClientConfig::default());
+    for _ in 0..2 {
+        runtime().block_on(async {
+            exchange(&client, request("GET", "a", ())).await.unwrap();
+            advance_ms(2500).await;
+        });
+    }
+    runtime().block_on(async {
+        exchange(&client, request("GET", "a", ())).await.unwrap();
+        advance_ms(2500).await;
+        server.last().close();
+        advance_ms(0).await;
+        assert_eq!((server.connects(), client.idle(), client.stats().closed_dead), (1, 0, 1));
+    });
+}

@@ -50,6 +50,7 @@ fn config() -> impl Strategy<Value = (ClientConfig, bool, (usize, usize))> {
                 .with_max_idle(idle)
                 .with_idle_timeout(Duration::from_secs(5))
                 .with_connect_timeout(None)
+                .with_wait_timeout(None)
                 .with_shared_sessions(shared)
                 .with_jitter_seed(1);
             let config = if aged { config.with_max_age(Duration::from_millis(300)) } else { config };

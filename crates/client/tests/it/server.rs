@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -74,6 +75,8 @@ pub(crate) struct Line {
     busy: AtomicUsize,
     closed: AtomicBool,
     changed: Arc<Notify>,
+    /// Each look spends some of what the runtime lets a task do in a turn, as a look at a socket does that was readable.
+    pub(crate) spends: AtomicBool,
 }
 
 impl Line {
@@ -121,6 +124,7 @@ impl Service<Connect> for Dialer {
             busy: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             changed: Arc::default(),
+            spends: AtomicBool::new(false),
         });
         *server.last.lock().unwrap() = Some(Arc::clone(&line));
         Ok(Scripted { server, line, scope: Extensions::new() })
@@ -150,7 +154,14 @@ impl Session<Request<Body>> for Scripted {
     }
 
     fn changed(&self) -> impl Future<Output = ()> + Send + 'static {
-        Arc::clone(&self.line.changed).notified_owned()
+        let line = Arc::downgrade(&self.line);
+        let mut changed = Box::pin(Arc::clone(&self.line.changed).notified_owned());
+        poll_fn(move |cx| {
+            if line.upgrade().is_some_and(|line| line.spends.load(SeqCst)) {
+                ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            }
+            changed.as_mut().poll(cx)
+        })
     }
 
     fn scope(&self) -> &Extensions {

@@ -130,3 +130,20 @@ async fn room_is_made_for_a_second_connection() {
     assert!(pending.iter().all(JoinHandle::is_finished));
     assert_eq!((server.connects(), server.live(), client.stats().closed_limit), (3, 2, 1));
 }
+
+/// A slot that nobody was told of yet goes to the call that waits, not to the one that comes.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_does_not_overtake_one_that_waits() {
+    let server = shared(1, &[Act::Stream; 3]);
+    let config = ClientConfig::default().with_shared_sessions(true).with_max_connections_per_key(1);
+    let client = server.client(config);
+    let _first = client.serve(request("GET", "a", ())).await.unwrap();
+    let waits = call(&client, request("PUT", "a", ()));
+    advance_ms(100).await;
+    server.most.store(2, SeqCst);
+    let comes = call(&client, request("POST", "a", ()));
+    advance_ms(100).await;
+    assert!(waits.is_finished() && !comes.is_finished());
+    let methods: Vec<_> = server.seen().into_iter().map(|(_, method)| method).collect();
+    assert_eq!(methods, ["GET", "PUT"]);
+}

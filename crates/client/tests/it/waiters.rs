@@ -82,7 +82,7 @@ async fn one_call_more_than_may_wait_fails_at_once() {
     assert_eq!((error.kind(), error.is_not_sent(), error.is_timeout()), (ClientErrorKind::Limit, true, false));
     assert_eq!(
         chaski_core::display_chain(&error).to_string(),
-        "no connection to a:80 is free: 2 calls wait for a connection already"
+        "no connection to a:80 is free: at the limit of connections: 2 calls wait for a connection already"
     );
     // The bound is on those who wait now.
     waiting[0].abort();
@@ -93,16 +93,17 @@ async fn one_call_more_than_may_wait_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_ends_at_the_limit_of_connecting() {
+async fn the_wait_ends_at_its_limit() {
     let server = Server::with_script(&[Act::Stream]);
-    let client = server.client(ClientConfig::default().with_max_connections_per_key(1));
+    let client = server
+        .client(ClientConfig::default().with_max_connections_per_key(1).with_wait_timeout(Duration::from_secs(3)));
     let _first = client.serve(request("GET", "a", ())).await.unwrap();
     let started = Instant::now();
     let error = client.serve(request("GET", "a", ())).await.unwrap_err();
-    assert_eq!(started.elapsed(), ClientConfig::DEFAULT_CONNECT_TIMEOUT);
+    assert_eq!(started.elapsed(), Duration::from_secs(3));
     assert!(error.is_connect() && error.is_timeout() && error.is_not_sent());
     let elapsed = find_cause::<Elapsed>(&error).unwrap();
-    assert_eq!(elapsed.to_string(), "waiting for a connection took longer than 10s");
+    assert_eq!(elapsed.to_string(), "waiting for a connection took longer than 3s");
     assert_eq!((client.stats().waiting, server.connects()), (0, 1));
 }
 

@@ -39,6 +39,8 @@ pub enum ConnectStage {
     Tls,
     /// The application protocol's handshake failed.
     Protocol,
+    /// As many connections are open as may be, and as many calls wait for one. Nothing was dialed.
+    Limit,
     /// A time limit passed.
     Timeout,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for ConnectStage {
             Self::Proxy => "the proxy on the way failed",
             Self::Tls => "the TLS handshake failed",
             Self::Protocol => "the protocol handshake failed",
+            Self::Limit => "at the limit of connections",
             Self::Timeout => "timed out while connecting",
         })
     }

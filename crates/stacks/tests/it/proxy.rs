@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use chaski_client::Client;
+use chaski_client::{Client, ClientConfig};
 use chaski_core::{
     BoxError, Conn, Connect, ConnectError, HostPort, Service,
     http::{Body, Informational, OnInformational, Request, Response},
@@ -276,6 +276,38 @@ async fn h1_25_failures_are_mapped_and_the_connection_goes_on() {
                 exchange(&mut client, format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n{smuggled}")).await;
             assert_eq!(statuses(&answer), [502], "{target}: {answer}");
         }
+    })
+    .await;
+}
+
+/// H1-25: the limits of the proxy's own client are told as such, and the client may come again.
+#[tokio::test(start_paused = true)]
+async fn h1_25_a_client_at_its_limits_is_told_with_503_and_when_to_come_again() {
+    let net = Net::default();
+    let mut origin = net.listen("origin.test:80");
+    let limits = ClientConfig::default().with_max_connections(1).with_max_waiting(0);
+    let client = Client::with_config(Http1Connector::new(net.clone(), Http1ClientConfig::default()), limits);
+    let proxy = ForwardProxy::new(client, net.clone(), Relay::new(RelayConfig::default()));
+    net.serve_at("proxy.test:3128", proxy.with_pseudonym("edge".parse().unwrap()));
+    in_time(async {
+        let get = b"GET http://origin.test/ HTTP/1.1\r\nhost: origin.test\r\n\r\n";
+        let mut first = net.dial("proxy.test:3128").await;
+        first.write_all(get).await.unwrap();
+        let mut held = origin.accept().await;
+        let mut second = net.dial("proxy.test:3128").await;
+        second.write_all(get).await.unwrap();
+        let answer = read_answer(&mut second).await;
+        assert_eq!(statuses(&answer), [503], "{answer}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+        assert!(answer.contains("\r\nproxy-status: edge;error=connection_limit_reached;"), "{answer}");
+        // The connection goes on, and so does the proxy when the other one has its answer.
+        read_head(&mut held.conn.io).await;
+        held.conn.io.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert_eq!(statuses(&read_answer(&mut first).await), [200]);
+        second.write_all(get).await.unwrap();
+        read_head(&mut held.conn.io).await;
+        held.conn.io.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        assert_eq!(statuses(&read_answer(&mut second).await), [200]);
     })
     .await;
 }
