@@ -53,8 +53,8 @@ impl<S: Session<Request>> Watches<S> {
 
     /// The next session that has changed. Pending for ever when none is watched.
     ///
-    /// Those that are woken while others are polled have to wait for the next turn: one that has used up what the runtime
-    /// lets a task do in a turn wakes itself, and would do so for ever.
+    /// Those that are woken while others are polled have to wait for the next turn: one that wakes itself would keep the
+    /// task, and its thread, for ever.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Weak<Held<S>>> {
         let mut in_last_batch = false;
         loop {
