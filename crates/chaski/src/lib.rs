@@ -10,9 +10,9 @@
 //! | feature | default | module | what |
 //! |---|---|---|---|
 //! | | always | the root, [`http`](mod@http) | the contract: services, layers, extensions, connections, addresses, bodies |
-//! | `net` | yes | [`net`] | listeners, dialer, relay; TCP, Unix sockets and in memory |
+//! | `net` | yes | [`net`] | listeners, connectors, Happy Eyeballs, relay, peek: TCP, Unix sockets and in memory |
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
-//! | `client` | | `client` | the HTTP client |
+//! | `client` | | `client` | an HTTP client and its pool, over any connector |
 //! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, spans, facts, matchers |
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |
 //! | `telemetry` | | `telemetry` | logs, access logs, counters |

@@ -143,7 +143,8 @@ impl ClientConfig {
     }
 
     /// Limits the time from the call to the head of the final response: dial, sending and a retry included, the body of
-    /// the response not. `None`, the default, sets no limit, because an upload of any length counts in it.
+    /// the response not. `None`, the default, sets no limit, because an upload of any length counts in it: for a
+    /// limit from the end of the upload on, see the connector's own (`Http1ClientConfig::with_head_timeout`).
     #[must_use]
     pub fn with_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.timeout = limit.into();

@@ -23,6 +23,8 @@ pub use config::Http1ClientConfig;
 pub use error::Http1Error;
 pub use session::Http1Session;
 
+use std::time::Duration;
+
 use chaski_core::{Conn, Connect, ConnectError, Description, HttpVersion, Io, Service};
 
 use crate::codec::HeaderLayout;
@@ -99,7 +101,12 @@ where
     }
 
     fn describe(&self) -> Description {
-        let connector = Description::of::<Self>().writes::<HttpVersion>();
+        let limit = |limit: Option<Duration>| limit.map_or_else(|| "none".to_owned(), |limit| format!("{limit:?}"));
+        let connector = Description::of::<Self>()
+            .setting("head_timeout", limit(self.config.head_timeout))
+            .setting("body_timeout", limit(self.config.body_timeout))
+            .setting("write_timeout", limit(self.config.write_timeout))
+            .writes::<HttpVersion>();
         let connector = if self.config.head.header_layout { connector.writes::<HeaderLayout>() } else { connector };
         connector.child(self.inner.describe())
     }
