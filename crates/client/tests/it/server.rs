@@ -117,7 +117,6 @@ impl Service<Connect> for Dialer {
         if server.refuse.load(SeqCst) {
             return Err(ConnectError::new(ConnectStage::Dial).with_source("refused"));
         }
-        server.live.fetch_add(1, SeqCst);
         let line = Arc::new(Line {
             number,
             requests: AtomicUsize::new(0),
@@ -127,6 +126,8 @@ impl Service<Connect> for Dialer {
             spends: AtomicBool::new(false),
         });
         *server.last.lock().unwrap() = Some(Arc::clone(&line));
+        // After it, so that who sees a session that lives finds the last one.
+        server.live.fetch_add(1, SeqCst);
         Ok(Scripted { server, line, scope: Extensions::new() })
     }
 }

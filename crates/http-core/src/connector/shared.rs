@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -206,7 +207,10 @@ impl<IO: Io> State<IO> {
         // An IO keeps one waker for reads: that of a waiter must not be replaced by one that does nothing.
         let mut cx = Context::from_waker(self.waiter.as_ref().unwrap_or(Waker::noop()));
         let mut byte = [0];
-        if Pin::new(&mut wire.io).poll_read(&mut cx, &mut TokioReadBuf::new(&mut byte)).is_pending() {
+        let io = &mut wire.io;
+        let read = poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut TokioReadBuf::new(&mut byte)));
+        // Outside the cooperative budget: to a task that has used its share up, every connection would seem alive.
+        if pin!(tokio::task::unconstrained(read)).poll(&mut cx).is_pending() {
             return none;
         }
         match std::mem::replace(&mut self.slot, Slot::Closed) {

@@ -162,3 +162,18 @@ async fn a_response_outlives_its_session() {
     peer.unwrap();
     assert_eq!(body, "hello");
 }
+
+/// LIFE-02: also by a task that has used its share of the runtime up, to which every read is pending.
+#[tokio::test]
+async fn life_02_a_busy_task_notices_that_the_peer_has_gone() {
+    let (near, far) = tokio::io::duplex(64);
+    let session = Http1Session::new(Conn::new(near), Http1ClientConfig::default());
+    drop(far);
+    let state = std::future::poll_fn(|cx| {
+        for _ in 0..1000 {
+            let _ = std::pin::pin!(tokio::task::consume_budget()).poll(cx);
+        }
+        std::task::Poll::Ready(session.state())
+    });
+    assert_eq!(state.await, SessionState::Closed);
+}
