@@ -30,11 +30,11 @@ pub trait ServiceExt: Sized {
     ///
     /// ```
     /// use chaski_core::{Service, ServiceExt, service_fn};
-    /// use std::convert::Infallible;
+    /// use std::{convert::Infallible, num::ParseIntError};
     ///
     /// # async fn example() -> Result<(), Infallible> {
     /// let parse = service_fn(async |text: &'static str| text.parse::<u8>())
-    ///     .map_result(|result| Ok::<_, Infallible>(result.map_or("no number", |_| "a number")));
+    ///     .map_result(|result: Result<u8, ParseIntError>| Ok::<_, Infallible>(result.map_or("no number", |_| "a number")));
     /// assert_eq!(parse.serve("x").await?, "no number");
     /// # Ok(()) }
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
