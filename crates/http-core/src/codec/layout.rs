@@ -87,7 +87,8 @@ impl HeaderLayout {
 
     /// The same in memory of its own, for a scope that lasts longer than its message: a tunnel is not to hold the
     /// buffer from which the head was read.
-    pub(crate) fn detached(&self) -> Self {
+    #[must_use]
+    pub fn detached(&self) -> Self {
         Self { head: Bytes::copy_from_slice(&self.head) }
     }
 
