@@ -36,6 +36,9 @@ struct Writing;
 #[doc = include_str!("../../../book/src/proxy.md")]
 struct TheProxy;
 
+#[doc = include_str!("../../../book/src/limits.md")]
+struct Limits;
+
 #[doc = include_str!("../../../book/src/coming-from.md")]
 struct ComingFrom;
 
