@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """User-space instructions and heap allocations per request of an HTTP server on loopback.
 
-usage: benches/instructions.py PORT PROGRAM [ARGUMENT...]
+    benches/instructions.py [--workload NAME] [--origin HOST:PORT] [--profile FILE] PORT PROGRAM [ARGUMENT...]
 
 Runs the program twice under callgrind, for two numbers of requests over 64 keep-alive connections; the difference is the
 cost of a request, free of start-up and of noise. Needs valgrind. The program has to stop at SIGTERM.
+
+Workloads: `hello` is a GET with nothing but Host, `browser` one with 13 more fields of a real browser, `pipelined` 16 of
+the first kind in one segment, `upload` a POST of 8 KiB in 8 chunks to /upload, `absolute` a GET in absolute-form for the
+origin, which has to run already. Answers have a Content-Length.
 """
 
+import argparse
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,59 +22,94 @@ import sys
 import tempfile
 import time
 
+from driver import requests
+
 CONNECTIONS = 64
 FEW, MANY = 1280, 6400
+PIPELINED = 16
+
+# What is sent at once, and how many requests that is.
+WORKLOADS = {
+    "hello": lambda host, origin: (requests.get(host), 1),
+    "browser": lambda host, origin: (requests.get(host, fields=requests.BROWSER), 1),
+    "pipelined": lambda host, origin: (requests.get(host) * PIPELINED, PIPELINED),
+    "upload": lambda host, origin: (requests.upload(host), 1),
+    "absolute": lambda host, origin: (requests.get(origin, f"http://{origin}/"), 1),
+}
 
 
-def load(port, requests):
-    request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port
+def connect(port, server):
+    """The first connection to a server that is still starting."""
     for _ in range(1200):
+        if server.poll() is not None:
+            raise SystemExit(f"the program stopped with {server.returncode}: {server.stderr.read().decode()[-2000:]}")
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
+            return socket.create_connection(("127.0.0.1", port), 60)
         except OSError:
-            time.sleep(0.1)
-    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
-    for _ in range(requests // CONNECTIONS):
-        for connection in connections:
-            connection.sendall(request)
-        for connection in connections:
-            answer = b""
-            while not answer.endswith(b"Hello, World!"):
-                piece = connection.recv(4096)
-                if not piece:
-                    raise SystemExit("the server closed a connection: " + repr(answer))
-                answer += piece
+            time.sleep(0.05)
+    raise SystemExit(f"nothing listens on port {port}")
 
 
-def run(port, program, requests, folder):
-    out = os.path.join(folder, "out")
+def load(port, server, batch, size, count):
+    """Sends `count` requests, in batches of `size`, on all connections in turn."""
+    connect(port, server).close()
+    connections = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(CONNECTIONS)]
+    for _ in range(count // CONNECTIONS // size):
+        for connection in connections:
+            connection.sendall(batch)
+        for connection in connections:
+            requests.receive(connection, size)
+
+
+def run(port, program, batch, size, count, out):
+    """The instructions and allocations of a whole run."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, *program]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        load(port, requests)
+        load(port, server, batch, size, count)
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait()
+        server.communicate()
     with open(out) as file:
-        text = file.read()
-    total = int(re.findall(r"^(?:summary|totals): (\d+)", text, re.M)[-1])
+        return totals(file.read())
+
+
+def totals(text):
+    """The instructions and allocations in a profile of callgrind."""
+    instructions = int(re.findall(r"^(?:summary|totals): (\d+)", text, re.M)[-1])
     # callgrind names a function once and then refers to it by number.
     numbers = re.findall(r"^c?fn=\((\d+)\) (?:malloc|calloc|realloc|posix_memalign|aligned_alloc)$", text, re.M)
     calls = re.findall(r"^cfn=\((\d+)\).*\n(?:c(?:ob|fi|fl)=.*\n)*calls=(\d+)", text, re.M)
-    allocations = sum(int(count) for number, count in calls if number in numbers)
-    return total, allocations
+    return instructions, sum(int(count) for number, count in calls if number in numbers)
 
 
 def main():
-    if len(sys.argv) < 3:
-        raise SystemExit(__doc__)
-    port, program = int(sys.argv[1]), sys.argv[2:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", choices=WORKLOADS, default="hello")
+    parser.add_argument("--origin", help="of the absolute workload", metavar="HOST:PORT")
+    parser.add_argument("--profile", help="keep the longer run's profile, for callgrind_annotate", metavar="FILE")
+    parser.add_argument("port", type=int)
+    parser.add_argument("program", nargs=argparse.REMAINDER)
+    args = parser.parse_args()
+    if not args.program:
+        parser.error("no program to run")
+    if args.workload == "absolute" and not args.origin:
+        parser.error("the absolute workload needs --origin")
+    if not shutil.which("valgrind"):
+        raise SystemExit("valgrind is not installed")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", args.port)) == 0:
+            raise SystemExit(f"port {args.port} is in use")
+    batch, size = WORKLOADS[args.workload](f"127.0.0.1:{args.port}", args.origin)
     with tempfile.TemporaryDirectory() as folder:
-        few, many = (run(port, program, requests, folder) for requests in (FEW, MANY))
-    instructions, allocations = ((b - a) / (MANY - FEW) for a, b in zip(few, many))
-    print(f"{os.path.basename(program[0])}: {instructions:.0f} instructions, {allocations:.2f} allocations per request")
+        out = os.path.join(folder, "out")
+        results = [run(args.port, args.program, batch, size, count, out) for count in (FEW, MANY)]
+        if args.profile:
+            shutil.copy(out, args.profile)
+    instructions, allocations = ((many - few) / (MANY - FEW) for few, many in zip(*results))
+    name = os.path.basename(args.program[0])
+    print(f"{name} {args.workload}: {instructions:.0f} instructions, {allocations:.2f} allocations per request")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,5 @@
-//! `bench-h1 PORT THREADS`: answers every request with `Hello, World!`, with the defaults of every layer.
-
-use std::convert::Infallible;
+//! `bench-h1 PORT THREADS`: an HTTP/1.1 server with the defaults of every layer. It says `Hello, World!`, sends bodies of
+//! `/1k`, `/64k` and `/1m`, and counts the bytes of what is sent to `/upload`.
 
 use chaski::{
     BoxError, Shutdown,
@@ -10,6 +9,9 @@ use chaski::{
     service_fn,
 };
 use http::{HeaderValue, header::CONTENT_TYPE};
+
+/// Bodies of `/1k`, `/64k` and `/1m` are slices of it.
+static FILLING: [u8; 1 << 20] = [b'x'; 1 << 20];
 
 fn main() -> Result<(), BoxError> {
     let mut args = std::env::args().skip(1);
@@ -24,12 +26,29 @@ fn main() -> Result<(), BoxError> {
 
 async fn serve(port: u16) -> Result<(), BoxError> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    listener.serve(Http1Server::new(service_fn(hello)), &Shutdown::new()).await;
+    listener.serve(Http1Server::new(service_fn(answer)), &Shutdown::new()).await;
     Ok(())
 }
 
-async fn hello(_: Request) -> Result<Response, Infallible> {
-    let mut response = Response::new(Body::from("Hello, World!"));
+async fn answer(request: Request) -> Result<Response, BoxError> {
+    let body = match request.uri().path() {
+        "/1k" => Body::from(&FILLING[..1 << 10]),
+        "/64k" => Body::from(&FILLING[..1 << 16]),
+        "/1m" => Body::from(&FILLING[..]),
+        "/upload" => Body::from(count(request.into_body()).await?.to_string()),
+        _ => Body::from("Hello, World!"),
+    };
+    let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(response)
+}
+
+async fn count(mut body: Body) -> Result<usize, BoxError> {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            bytes += data.len();
+        }
+    }
+    Ok(bytes)
 }
