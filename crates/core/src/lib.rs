@@ -42,6 +42,7 @@
 //! A scope holds at most [`Extensions::MAX_FACTS`] facts; `Peeked` sees at most 64 KiB.
 
 mod address;
+mod caller;
 mod conn;
 mod connect;
 mod describe;
@@ -64,6 +65,7 @@ pub use address::{
     AddressParseError, AddressParseErrorKind, AddressPart, Domain, Host, HostPort, IpClass, UriHost, UriHostPort, Zone,
     canonical_ip, embedded_ipv4,
 };
+pub use caller::Caller;
 pub use conn::{Bridge, Conn};
 pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, RefusedKind, Route, Target};
 pub use describe::{Description, FactName, UnmetFact, describe};

@@ -70,7 +70,7 @@
 //! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
 //! | first byte, silence, half-open time, shutdown and buffers of a relay | see [`RelayConfig`] | its `with_..` |
 //! | bytes looked at, and time to choose a protocol | [`DEFAULT_LIMIT`](peek::PeekLayer::DEFAULT_LIMIT), [`DEFAULT_TIMEOUT`](peek::PeekLayer::DEFAULT_TIMEOUT) | `with_limit`, `with_timeout` |
-//! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`] | `with_concurrency` |
+//! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`], an eighth of it for one caller | `with_concurrency` |
 //!
 //! # Platforms
 //!

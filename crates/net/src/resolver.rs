@@ -1,14 +1,18 @@
 //! From names to addresses: the question, the answer, and the system's own resolver.
 
+mod places;
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     net::{IpAddr, ToSocketAddrs},
     sync::Arc,
 };
 
-use chaski_core::{Description, Domain, Service};
-use tokio::sync::Semaphore;
+use chaski_core::{Caller, Description, Domain, Service};
 
+use self::places::Places;
 use crate::{IpFamily, ResolveError};
 
 /// A name to resolve: what a [`Dialer`](crate::Dialer) asks of its resolver, which is any `Service<Lookup, Output = Addrs>`.
@@ -19,19 +23,29 @@ pub struct Lookup {
     pub domain: Domain,
     /// The family that will be dialed. A hint that spares a query: addresses of the other one are passed over.
     pub family: IpFamily,
+    /// On whose behalf. It may decide when the name is resolved, so that callers take turns, and never to what: a resolver that
+    /// keeps answers keeps them for all.
+    pub caller: Caller,
 }
 
 impl Lookup {
-    /// Asks for addresses of all families.
+    /// Asks for addresses of all families, on nobody's behalf.
     #[must_use]
     pub const fn new(domain: Domain) -> Self {
-        Self { domain, family: IpFamily::Any }
+        Self { domain, family: IpFamily::Any, caller: Caller::Unknown }
     }
 
     /// Sets the family that will be dialed.
     #[must_use]
     pub const fn with_family(mut self, family: IpFamily) -> Self {
         self.family = family;
+        self
+    }
+
+    /// Says on whose behalf.
+    #[must_use]
+    pub fn with_caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
         self
     }
 }
@@ -103,13 +117,18 @@ impl<'a> IntoIterator for &'a Addrs {
 /// [`DEFAULT_CONCURRENCY`](Self::DEFAULT_CONCURRENCY) look-ups run at a time, so that dead name servers cannot take all
 /// threads of the blocking pool. Others wait in order, each inside its caller's future. Clones share the limit.
 ///
+/// One [`Caller`] has an eighth of them at most, 8, so that who asks for names whose servers are silent, one after the other,
+/// holds up nobody else; it takes eight such callers at once. Look-ups on nobody's behalf ([`Caller::Unknown`]: a program's
+/// own, and those for clients on Unix sockets) have no such bound. Behind one address translator, or without users, many
+/// clients are one caller.
+///
 /// # Cancel safety
 ///
 /// `getaddrinfo` cannot be interrupted: a look-up that is dropped keeps its thread, and its place, until the system answers.
 #[derive(Clone, Debug)]
 pub struct SystemResolver {
-    places: Arc<Semaphore>,
-    concurrency: usize,
+    places: Arc<Places>,
+    ask: fn(&str) -> io::Result<Vec<IpAddr>>,
 }
 
 impl SystemResolver {
@@ -125,8 +144,7 @@ impl SystemResolver {
     /// Runs that many look-ups at a time, at least one.
     #[must_use]
     pub fn with_concurrency(lookups: usize) -> Self {
-        let concurrency = lookups.clamp(1, Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(concurrency)), concurrency }
+        Self { places: Arc::new(Places::new(lookups)), ask: ask_system }
     }
 }
 
@@ -141,14 +159,15 @@ impl Service<Lookup> for SystemResolver {
     type Error = ResolveError;
 
     async fn serve(&self, lookup: Lookup) -> Result<Addrs, ResolveError> {
-        let Lookup { domain, family } = lookup;
-        let place = Arc::clone(&self.places).acquire_owned().await;
+        let Lookup { domain, family, caller } = lookup;
+        let place = self.places.take(caller).await;
+        let ask = self.ask;
         // With its trailing dot, if it was written with one: that keeps the search list out.
         let name = domain.to_string();
         let answer = tokio::task::spawn_blocking(move || {
             // Held by the thread, not by the future that may be dropped.
             let _place = place;
-            (name, 0).to_socket_addrs().map(|addrs| addrs.map(|addr| addr.ip()).collect::<Vec<_>>())
+            ask(&name)
         })
         .await
         .unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
@@ -160,31 +179,12 @@ impl Service<Lookup> for SystemResolver {
     }
 
     fn describe(&self) -> Description {
-        Description::of::<Self>().setting("concurrency", self.concurrency)
+        Description::of::<Self>()
+            .setting("concurrency", self.places.in_all())
+            .setting("of_one_caller", self.places.of_one())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn localhost_resolves_to_loopback_addresses_of_the_family_asked_for() {
-        let lookup = Lookup::new(Domain::from_static("localhost")).with_family(IpFamily::V4);
-        let addrs = SystemResolver::new().serve(lookup).await.unwrap();
-        assert!(addrs.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()), "{addrs:?}");
-    }
-
-    #[tokio::test]
-    async fn a_place_is_kept_until_the_system_has_answered() {
-        let resolver = SystemResolver::with_concurrency(0);
-        let only_place = Arc::clone(&resolver.places).try_acquire_owned().unwrap();
-        let lookup = || Lookup::new(Domain::from_static("localhost"));
-        let waiting = resolver.serve(lookup());
-        let mut waiting = std::pin::pin!(waiting);
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
-        drop(only_place);
-        assert!(waiting.await.is_ok());
-        assert!(resolver.serve(lookup()).await.is_ok());
-    }
+fn ask_system(name: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((name, 0).to_socket_addrs()?.map(|addr| addr.ip()).collect())
 }

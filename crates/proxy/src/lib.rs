@@ -148,7 +148,6 @@
 
 mod answer;
 mod auth;
-mod caller;
 mod connect;
 mod error;
 mod forward;
@@ -160,7 +159,6 @@ mod trace;
 mod upload;
 
 pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer, Users, UsersFile, UsersFileError, UsersFileErrorKind};
-pub use caller::Caller;
 pub use connect::Tunnel;
 pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;

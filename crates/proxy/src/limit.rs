@@ -11,13 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use chaski_core::{
-    BoxError, Description, Layer, Service, SocketAddrs, User,
+    BoxError, Caller, Description, Layer, Service, SocketAddrs, User,
     http::{Body, Progress, Request, Response, Upgrade},
 };
 use http::{HeaderValue, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::{Caller, Pseudonym, answer::Refusal, status::ProxyError};
+use crate::{Pseudonym, answer::Refusal, status::ProxyError};
 
 /// Bounds how many requests and tunnels one [`Caller`] has under way at a time.
 ///

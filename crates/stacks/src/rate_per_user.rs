@@ -1,11 +1,11 @@
 use std::num::NonZeroUsize;
 
 use chaski_core::{
-    Description, Layer, Service,
+    Caller, Description, Layer, Service,
     http::{Request, Response},
 };
 use chaski_middleware::{KeyedRateLimitLayer, LayerError, Rate, RateLimited};
-use chaski_proxy::{Caller, Pseudonym, too_many_requests};
+use chaski_proxy::{Pseudonym, too_many_requests};
 
 /// Bounds how often each caller may ask. What exceeds it is answered with 429 by the proxy of this name.
 pub(crate) fn rate_per_user(rate: Rate, max_callers: NonZeroUsize, name: Pseudonym) -> (AnswerRateLimited, KeyedLayer) {

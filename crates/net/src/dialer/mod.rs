@@ -23,8 +23,8 @@ use std::{
 };
 
 use chaski_core::{
-    AddressPolicy, AllowAll, Attempt, Conn, Connect, ConnectError, ConnectStage, Description, Elapsed, Host, HostPort,
-    IntoBoxError, Route, Service, Target,
+    AddressPolicy, AllowAll, Attempt, Caller, Conn, Connect, ConnectError, ConnectStage, Description, Elapsed,
+    Extensions, Host, HostPort, IntoBoxError, Route, Service, Target,
 };
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -224,7 +224,7 @@ where
         let mut report = DialReport::default();
         let began = Instant::now();
         let mut deadline = pin!(sleep(self.total_timeout));
-        let dialed = match self.plan(&target, &route, deadline.as_mut(), &mut report).await {
+        let dialed = match self.plan(&target, &route, &ext, deadline.as_mut(), &mut report).await {
             Ok((addrs, local)) => {
                 let race = Race {
                     transport: &self.transport,
@@ -265,6 +265,7 @@ where
         &self,
         target: &Target,
         route: &Route,
+        scope: &Extensions,
         mut deadline: Pin<&mut Sleep>,
         report: &mut DialReport,
     ) -> Result<(Vec<SocketAddr>, Option<IpAddr>), ConnectError> {
@@ -290,7 +291,8 @@ where
             .check_name(domain, port)
             .map_err(|refused| failed(ConnectStage::Policy, target).with_source(refused))?;
         let asked = Instant::now();
-        let lookup = Lookup::new(domain.clone()).with_family(family);
+        // The one thing taken from the scope: it decides about the order of look-ups, not about the connection.
+        let lookup = Lookup::new(domain.clone()).with_family(family).with_caller(Caller::in_scope(scope));
         let answer = before(deadline, self.resolver.serve(lookup)).await;
         report.resolving = Some(asked.elapsed());
         let answer = answer

@@ -468,8 +468,29 @@ async fn facts_of_the_request_do_not_decide() {
 #[test]
 fn a_dialer_describes_itself() {
     let expected = "Dialer connect_timeout=10s total_timeout=30s  writes DialReport\n\
-                    ├─ resolver: SystemResolver concurrency=64\n\
+                    ├─ resolver: SystemResolver concurrency=64 of_one_caller=8\n\
                     ├─ policy: AllowAll\n\
                     └─ transport: TcpTransport  writes SocketAddrs, EffectiveSocketOptions\n";
     assert_eq!(Dialer::new().describe().to_string(), expected);
+}
+
+/// So that callers take turns: the user if there is one, else the address that the request came from.
+#[tokio::test(start_paused = true)]
+async fn a_lookup_tells_on_whose_behalf_it_is() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let resolver = service_fn_with(Arc::clone(&asked), async |asked: Arc<Mutex<Vec<Caller>>>, lookup: Lookup| {
+        asked.lock().unwrap().push(lookup.caller);
+        Ok::<_, ResolveError>(Addrs::default())
+    });
+    let dialer = Dialer::new().with_resolver(resolver);
+    let scope = Extensions::new();
+    let wish = || Connect::new("www.example:80".parse::<HostPort>().unwrap()).with_scope(scope.fork());
+    dialer.serve(wish()).await.unwrap_err();
+    let peer = "10.1.2.3:999".parse().unwrap();
+    scope.insert(chaski_core::SocketAddrs { local: peer, peer });
+    dialer.serve(wish()).await.unwrap_err();
+    scope.insert(chaski_core::User("ana".into()));
+    dialer.serve(wish()).await.unwrap_err();
+    let ana = Caller::User(chaski_core::User("ana".into()));
+    assert_eq!(*asked.lock().unwrap(), [Caller::Unknown, Caller::Address([10, 1, 2, 3].into()), ana]);
 }

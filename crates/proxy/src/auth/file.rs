@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chaski_core::Caller;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
     table::{self, Digest, Table},
     turns::{self, Busy, Turn, Turns},
 };
-use crate::Caller;
 
 /// Users with hashed passwords, from a file in the form that `htpasswd` writes. A clone is the same users.
 ///

@@ -5,9 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use chaski_core::Caller;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::Caller;
 
 pub(super) const MAX_PLACES: usize = 1024;
 pub(super) const MAX_PLACES_OF_ONE: usize = 256;

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use chaski_core::http::Request;
+use chaski_core::{
+    Caller,
+    http::{Message, Request},
+};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::{
@@ -9,7 +12,6 @@ use super::{
     file::UsersFile,
     turns::Busy,
 };
-use crate::Caller;
 
 /// Who may use a proxy: credentials given one by one, those of a [`UsersFile`], or both. The default is nobody.
 ///
@@ -53,7 +55,11 @@ impl Users {
     /// The name of the user whose credentials these are. The file is asked last: only its passwords can take time.
     pub(super) async fn find(&self, offered: Offered, request: &Request) -> Result<Option<Arc<str>>, Busy> {
         match (find_listed(&self.listed, &offered), &self.file) {
-            (None, Some(file)) => file.verify(offered, Caller::address_of(request)).await,
+            (None, Some(file)) => {
+                // The user is not known yet: the address counts.
+                let caller = request.existing_scope().map_or(Caller::Unknown, Caller::address_in_scope);
+                file.verify(offered, caller).await
+            }
             (found, _) => Ok(found),
         }
     }
