@@ -26,6 +26,8 @@ mod proxy_tunnel;
 #[cfg(test)]
 mod proxy_users;
 #[cfg(test)]
+mod smuggling;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod usage;
