@@ -39,11 +39,12 @@ impl ClientConfig {
     /// connections which were made together are not made anew together.
     pub const MAX_AGE_JITTER_PERCENT: u32 = 10;
 
-    /// How many connections are kept in all, unless set otherwise.
-    pub const DEFAULT_MAX_IDLE: usize = 512;
+    /// How many connections are kept in all, unless set otherwise. They hold no buffers, so that what this bounds is sockets.
+    pub const DEFAULT_MAX_IDLE: usize = 2_048;
 
-    /// How many connections are kept for one key, unless set otherwise.
-    pub const DEFAULT_MAX_IDLE_PER_KEY: usize = 32;
+    /// How many connections are kept for one key, unless set otherwise: as many as a gateway has requests under way to one
+    /// server at a time. With fewer, each burst of answers closes connections that the next burst of requests dials anew.
+    pub const DEFAULT_MAX_IDLE_PER_KEY: usize = 256;
 
     /// How long a connection is kept, unless set otherwise.
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);

@@ -162,7 +162,7 @@ fn the_client_shows_its_connector() {
     assert_describes_child(&description, "Dialer");
     let text = description.to_string();
     for part in [
-        "max_connections=16384 max_connections_per_key=none max_waiting=16384 max_idle=512 max_idle_per_key=32",
+        "max_connections=16384 max_connections_per_key=none max_waiting=16384 max_idle=2048 max_idle_per_key=256",
         "idle_timeout=90s max_age=none wait_timeout=10s connect_timeout=10s timeout=none",
         "writes ConnectionReuse",
     ] {
