@@ -19,6 +19,9 @@ const READ_SIZE: usize = 8 * 1024;
 /// The room that is made for one read of a large body.
 const LARGE_READ: usize = 64 * 1024;
 
+/// A buffer with less room than this does not go back to the pool: it has to hold the head of most messages.
+const MIN_POOLED: usize = 4 * 1024;
+
 /// Below this much room, a read is not worth its system call.
 const MIN_ROOM: usize = 1024;
 
@@ -73,8 +76,10 @@ impl ReadBuf {
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         self.full = false;
-        // A buffer whose earlier bytes are still held by a message is left to that message.
-        if bytes.try_reclaim(READ_SIZE) && bytes.capacity() <= 2 * READ_SIZE {
+        // Earlier bytes may still be held by a message. The room behind them is free all the same, and by the time that it is
+        // used up, that message has usually gone: so a buffer is seldom allocated, though most messages outlive their read.
+        let has_room = bytes.capacity() >= MIN_POOLED || bytes.try_reclaim(READ_SIZE);
+        if has_room && bytes.capacity() <= 2 * READ_SIZE {
             with_pool(|pool| {
                 if pool.read.len() < MAX_POOLED {
                     pool.read.push(bytes);
@@ -95,7 +100,7 @@ pub(crate) fn poll_fill<I: AsyncRead + Unpin>(
     let room = buf.bytes.capacity() - buf.bytes.len();
     match tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut buf.bytes) {
         Poll::Ready(Ok(n)) => {
-            buf.full = n >= room && room >= READ_SIZE / 2;
+            buf.full = n >= room && room >= READ_SIZE;
             Poll::Ready(Ok(n))
         }
         other => {
@@ -139,13 +144,28 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_a_message_still_holds_is_not_pooled() {
+    fn the_room_behind_a_message_is_used_by_the_next_one() {
+        let pooled = || POOL.with_borrow(|pool| pool.read.len());
+        let before = pooled();
         let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), full: false };
-        buf.bytes.put_slice(b"head");
-        let head = buf.bytes.split().freeze();
+        buf.bytes.put_slice(b"first");
+        let first = buf.bytes.split().freeze();
+        buf.release();
+        assert_eq!((buf.bytes.capacity(), pooled()), (0, before + 1));
+        buf.make_room();
+        buf.bytes.put_slice(b"second");
+        assert_eq!((&first[..], &buf.bytes[..]), (&b"first"[..], &b"second"[..]));
+        assert_eq!(buf.bytes.as_ptr() as usize, first.as_ptr() as usize + first.len());
+    }
+
+    #[test]
+    fn a_buffer_that_messages_hold_nearly_all_of_is_not_pooled() {
+        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), full: false };
+        buf.bytes.put_bytes(b'a', READ_SIZE - MIN_POOLED + 1);
+        let held = buf.bytes.split().freeze();
         let pooled = POOL.with_borrow(|pool| pool.read.len());
         buf.release();
         assert_eq!(POOL.with_borrow(|pool| pool.read.len()), pooled);
-        assert_eq!(head, "head");
+        assert_eq!(held.len(), READ_SIZE - MIN_POOLED + 1);
     }
 }
