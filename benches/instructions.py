@@ -4,7 +4,8 @@
     benches/instructions.py [--workload NAME] [--origin HOST:PORT] [--profile FILE] PORT PROGRAM [ARGUMENT...]
 
 Runs the program twice under callgrind, for two numbers of requests over 64 keep-alive connections; the difference is the
-cost of a request, free of start-up and of noise. Needs valgrind. The program has to stop at SIGTERM.
+cost of a request, free of start-up and of noise. Needs valgrind. The program has to stop at SIGTERM. Build it with
+CARGO_INCREMENTAL=0: an incremental release build costs 4 to 9% more instructions.
 
 Workloads: `hello` is a GET with nothing but Host, `browser` one with 13 more fields of a real browser, `pipelined` 16 of
 the first kind in one segment, `upload` a POST of 8 KiB in 8 chunks to /upload, `absolute` a GET in absolute-form for the

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::test::Mode;
-use crate::{Result, behaviours, book, doc, features, fmt, lint, loom, no_arguments, package, peers, test, tidy};
+use crate::{
+    Result, behaviours, bench, book, doc, features, fmt, lint, loom, no_arguments, package, peers, test, tidy,
+};
 
 /// A heading, and what stands under it.
 type Step = (&'static str, fn() -> Result);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("peers: programs that tests talk to", install),
     ("fmt: formatting", || fmt::run(&[])),
     ("lint: clippy", || lint::run(&[])),
@@ -19,6 +21,7 @@ const STEPS: [Step; 11] = [
     ("doc: API documentation", || doc::run(&[])),
     ("behaviours: id -> tests", || behaviours::run(&[])),
     ("book: the guide", || book::run(&[])),
+    ("bench: instructions per request", bench::gate),
     ("package: what a registry would take", || package::run(&[])),
 ];
 

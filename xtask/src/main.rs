@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its terminal")]
 
 mod behaviours;
+mod bench;
 mod book;
 mod ci;
 mod doc;
@@ -35,7 +36,7 @@ type Result<T = ()> = std::result::Result<T, Error>;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  ci                         everything below, in order; what guards main
+  ci                         everything below up to `package`, in order; what guards main
   fmt [--fix]                formatting
   lint                       clippy, warnings denied
   test [ARGUMENTS]           all tests and doctests; arguments go to the test runner
@@ -46,7 +47,11 @@ Usage: cargo xtask <command>
   behaviours [--missing FILE]
                              behaviour id -> tests; with a page of ids, those without a test
   book                       the guide, and its links
+  bench --gate               instructions per request, against hyper's
   package                    every published crate can be packaged, and says what a registry asks
+  bench --compare [SCENARIO]... [--rounds N] [--secs N]
+                             CPU time and memory beside other projects
+  bench --build PEER...      builds other projects' programs for that
   help                       this text
 ";
 
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
         "doc" => doc::run(rest),
         "behaviours" => behaviours::run(rest),
         "book" => book::run(rest),
+        "bench" => bench::run(rest),
         "package" => package::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -12,13 +12,17 @@ pub(crate) fn root() -> &'static Path {
     own.parent().unwrap_or(own)
 }
 
-/// A folder for what xtask itself leaves behind, in the build directory.
-pub(crate) fn scratch() -> Result<PathBuf> {
-    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+/// The build directory.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => root().join(target),
         None => root().join("target"),
-    };
-    let scratch = target.join("xtask");
+    }
+}
+
+/// A folder for what xtask itself leaves behind, in the build directory.
+pub(crate) fn scratch() -> Result<PathBuf> {
+    let scratch = target().join("xtask");
     fs::create_dir_all(&scratch).map_err(|error| format!("cannot create {}: {error}", scratch.display()))?;
     Ok(scratch)
 }
