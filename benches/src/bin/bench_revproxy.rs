@@ -3,7 +3,7 @@
 
 use chaski::{
     BoxError, BoxIo, Conn, Connect, ConnectError, ConnectStage, Service, Shutdown, SocketAddrs,
-    client::{Client, ClientConfig},
+    client::Client,
     http::{Message, Request, Response},
     http1::{Http1ClientConfig, Http1Connector, Http1Server},
     net::{Dialer, Relay, TcpListener},
@@ -14,10 +14,6 @@ use http::{
     Uri,
     uri::{Authority, Scheme},
 };
-
-/// How many idle connections to the upstream are kept. All of them have one key, for which the default is made for proxies
-/// with many.
-const IDLE: usize = 512;
 
 fn main() -> Result<(), BoxError> {
     let mut args = std::env::args().skip(1);
@@ -30,10 +26,7 @@ fn main() -> Result<(), BoxError> {
 }
 
 async fn serve(port: u16, upstream: Authority) -> Result<(), BoxError> {
-    let client = Client::with_config(
-        Http1Connector::new(Dialer::new(), Http1ClientConfig::default()),
-        ClientConfig::default().with_max_idle_per_key(IDLE),
-    );
+    let client = Client::new(Http1Connector::new(Dialer::new(), Http1ClientConfig::default()));
     // Who comes from the front gets no tunnels.
     let no_dialer = service_fn(async |_: Connect| Err::<Conn<BoxIo>, _>(ConnectError::new(ConnectStage::Policy)));
     let forward = ForwardProxy::new(client, no_dialer, Relay::default());
