@@ -69,13 +69,14 @@
 //! | a whole dial | [`Dialer::DEFAULT_TOTAL_TIMEOUT`] | `with_total_timeout` |
 //! | addresses tried of one name | [`Dialer::DEFAULT_MAX_ATTEMPTS`] | `with_max_attempts` |
 //! | first byte, silence, half-open time, shutdown and buffers of a relay | see [`RelayConfig`] | its `with_..` |
+//! | pipes of relays, at two descriptors each | 256 in the process, at most an eighth of its descriptors; a thread keeps four | `RelayConfig::with_splice` |
 //! | bytes looked at, and time to choose a protocol | [`DEFAULT_LIMIT`](peek::PeekLayer::DEFAULT_LIMIT), [`DEFAULT_TIMEOUT`](peek::PeekLayer::DEFAULT_TIMEOUT) | `with_limit`, `with_timeout` |
 //! | look-ups by the system at a time | [`SystemResolver::DEFAULT_CONCURRENCY`], an eighth of it for one caller | `with_concurrency` |
 //!
 //! # Platforms
 //!
 //! Linux, macOS and Windows build it. What a system lacks is an error where somebody asks for it: see [`SocketOptions`].
-//! Unix sockets are there on Unix, abstract names on Linux and Android.
+//! Unix sockets are there on Unix, abstract names on Linux and Android. A relay splices on Linux alone.
 //!
 //! # Specification
 //!
@@ -91,6 +92,7 @@
 //! | RFC 3493 section 5.3, `IPV6_V6ONLY` | set on every listener of `[::]`, whatever the system's default | `a_listener_takes_both_families_or_one` |
 //! | RFC 2474 section 3, DSCP; RFC 3168 section 5, ECN | the former can be set, the latter is TCP's | `the_traffic_class_is_..` |
 //! | RFC 5482, user timeout | this end's alone; the TCP option that tells the peer is not sent | `net_10_..` |
+//! | RFC 9293 section 3.8.5, urgent data | a relay leaves the urgent byte out, and goes on | `net_19_urgent_..` |
 //! | RFC 9293 section 3.8.4, keepalive | yes, on by default | `net_10_..` |
 
 mod accept;

@@ -28,7 +28,8 @@ use tokio::{
 )]
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The socket beneath, when every byte read and written is the socket's own, but for the
-    /// [`leftover`](Self::leftover) that comes first. Never offered by a wrapper that transforms bytes, such as TLS.
+    /// [`leftover`](Self::leftover) that comes first. Never offered by a wrapper that transforms bytes, such as TLS, and not
+    /// withdrawn once it was offered.
     fn plain_socket(&self) -> Option<&TcpStream> {
         None
     }

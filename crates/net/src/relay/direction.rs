@@ -12,6 +12,7 @@ use tokio::{io::ReadBuf, time::Instant};
 use super::{
     RelayStep,
     buffer::{Buffer, Size},
+    splice::Splice,
 };
 
 /// ```text
@@ -25,6 +26,8 @@ use super::{
 pub(super) struct Direction {
     phase: Phase,
     buffer: Buffer,
+    /// The way of bulk between plain sockets. Its pipe and the buffer never hold bytes at the same time.
+    splice: Splice,
     /// Bytes were written since the last flush.
     unflushed: bool,
     /// At least one byte was read.
@@ -66,10 +69,11 @@ enum Then {
 }
 
 impl Direction {
-    pub(super) const fn new(max_buffer: Size) -> Self {
+    pub(super) const fn new(max_buffer: Size, splice: bool) -> Self {
         Self {
             phase: Phase::Copying,
             buffer: Buffer::new(max_buffer),
+            splice: Splice::new(splice),
             unflushed: false,
             has_read: false,
             written: 0,
@@ -92,6 +96,11 @@ impl Direction {
         if let Phase::Closing(since) = self.phase { Some(since) } else { None }
     }
 
+    /// Of the bytes that the writer took, those that were not copied.
+    pub(super) const fn spliced(&self) -> u64 {
+        self.splice.written
+    }
+
     /// Whether the reader's side is gone, both ways.
     pub(super) const fn reader_is_gone(&self) -> bool {
         matches!(self.failure, Some(Failure { during: RelayStep::Read, .. }))
@@ -101,6 +110,7 @@ impl Direction {
     pub(super) fn abandon(&mut self) {
         self.phase = Phase::Ended;
         self.buffer.release();
+        self.splice.release();
     }
 
     /// Moves what can be moved, and says whether anything was or any phase ended.
@@ -131,6 +141,9 @@ impl Direction {
     /// One read and one write, as far as there is space and there are bytes. While the writer is blocked the rest of the
     /// buffer is filled, and no more.
     fn poll_copy(&mut self, cx: &mut Context<'_>, from: &mut impl Io, to: &mut impl Io, work: &mut Work) -> Poll<()> {
+        if let Some(turn) = self.poll_splice(cx, from, to, work) {
+            return turn;
+        }
         let read = self.poll_read(cx, from, work);
         let written = self.poll_write(cx, to, work);
         if read.is_ready() || written.is_ready() {
@@ -141,6 +154,43 @@ impl Direction {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    /// The other way of copying, for bulk between plain sockets: one splice into the pipe, or one out of it. `None` leaves
+    /// the turn to the copy. That one begins every direction, and it alone sees ends of streams and waits for the
+    /// reader, so whatever cannot be spliced is found out, and done, by reading it.
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &impl Io,
+        to: &mut impl Io,
+        work: &mut Work,
+    ) -> Option<Poll<()>> {
+        if self.splice.holds_bytes() {
+            let drained = match to.plain_socket() {
+                Some(to) => self.splice.poll_drain(cx, to),
+                // It was one when the bytes were read for it.
+                None => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            };
+            return Some(drained.map(|result| self.wrote(result, work)));
+        }
+        // What came before leaves first, on both sides: from the buffer, from a wrapper around either socket.
+        if !self.splice.is_due() || !self.buffer.is_empty() || !from.leftover().is_empty() {
+            return None;
+        }
+        let from = to.plain_socket().and(from.plain_socket())?;
+        match self.poll_flush(cx, to) {
+            Poll::Ready(()) if !self.is_ended() => {}
+            unflushed => return Some(unflushed),
+        }
+        match self.splice.fill(from)? {
+            Ok(n) => {
+                self.has_read = true;
+                work.count(n);
+            }
+            Err(error) => self.cut(&error),
+        }
+        Some(Poll::Ready(()))
     }
 
     fn poll_empty(&mut self, cx: &mut Context<'_>, to: &mut impl Io, then: Then, work: &mut Work) -> Poll<()> {
@@ -174,6 +224,7 @@ impl Direction {
             if self.buffer.is_empty() {
                 self.buffer.release();
             }
+            self.splice.rest();
             return Poll::Pending;
         };
         let n = space.filled().len();
@@ -181,16 +232,15 @@ impl Direction {
             Ok(()) if n == 0 => {
                 self.saw_end = true;
                 self.phase = Phase::Emptying(Then::Close);
+                self.splice.release();
             }
             Ok(()) => {
                 self.has_read = true;
                 self.buffer.fill(n);
+                self.splice.count(n);
                 work.count(n);
             }
-            Err(error) => {
-                self.note(RelayStep::Read, &error);
-                self.phase = Phase::Emptying(Then::Cut);
-            }
+            Err(error) => self.cut(&error),
         }
         Poll::Ready(())
     }
@@ -201,19 +251,24 @@ impl Direction {
         if bytes.is_empty() {
             return Poll::Pending;
         }
-        match ready!(Pin::new(to).poll_write(cx, bytes)) {
+        let result = ready!(Pin::new(to).poll_write(cx, bytes)).map(|n| n.min(bytes.len()));
+        self.buffer.consume(*result.as_ref().unwrap_or(&0));
+        self.wrote(result, work);
+        Poll::Ready(())
+    }
+
+    /// The writer took so many bytes, or failed.
+    fn wrote(&mut self, result: io::Result<usize>, work: &mut Work) {
+        match result {
             // A writer that takes no byte will take none the next time either: trying again would spin.
             Ok(0) => self.fail(RelayStep::Write, &io::ErrorKind::WriteZero.into()),
             Ok(n) => {
-                let n = n.min(bytes.len());
-                self.buffer.consume(n);
                 self.written += n as u64;
                 self.unflushed = true;
                 work.count(n);
             }
             Err(error) => self.fail(RelayStep::Write, &error),
         }
-        Poll::Ready(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>, to: &mut impl Io) -> Poll<()> {
@@ -224,6 +279,13 @@ impl Direction {
             }
         }
         Poll::Ready(())
+    }
+
+    /// The reader is gone in the middle of its stream.
+    fn cut(&mut self, error: &io::Error) {
+        self.note(RelayStep::Read, error);
+        self.phase = Phase::Emptying(Then::Cut);
+        self.splice.release();
     }
 
     /// The writer takes no more.
@@ -240,6 +302,11 @@ impl Direction {
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.buffer.held()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn holds_a_pipe(&self) -> bool {
+        self.splice.holds_a_pipe()
     }
 }
 

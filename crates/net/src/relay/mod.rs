@@ -1,14 +1,18 @@
 //! Two connections joined: bytes move both ways until both directions have ended.
 //!
 //! From the outside in: [`Relay`] is the service, `run` is one relay's future with its limits, `direction` moves the bytes
-//! of one direction, `buffer` lends it memory, `timer` is its one alarm.
+//! of one direction. `buffer` lends it memory; `splice` moves its bulk in the kernel, through a `pipe`. `timer` is its one
+//! alarm.
 
 mod buffer;
 mod config;
 mod counters;
 mod direction;
+#[cfg_attr(not(target_os = "linux"), path = "no_pipe.rs")]
+mod pipe;
 mod report;
 mod run;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -46,6 +50,12 @@ use self::run::Run;
 /// most one buffer per direction, of 8, 64 or 256 KiB as the traffic asks, and none while it waits for bytes; a
 /// reader is not read while the bytes before are waiting for the writer. In one poll it moves about 1 MiB per direction at
 /// most, then lets other tasks run.
+///
+/// Where a direction may [splice](RelayConfig::splice), its bulk goes through a pipe instead of the buffer: at most 256 KiB in
+/// at most 64 pieces, each of which keeps the memory that it arrived in. A pipe takes two file descriptors, and like a buffer is
+/// held only while the direction moves or its writer is blocked. There are at most 256 in the process, and no more
+/// than an eighth of the descriptors that it may open allows; a thread keeps up to four of them for the next
+/// direction. One that gets none copies.
 ///
 /// # Cancel safety
 ///

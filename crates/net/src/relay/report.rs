@@ -8,6 +8,8 @@ pub struct RelayReport {
     pub a_to_b: u64,
     /// Bytes read from the dialed side and written to the accepted one.
     pub b_to_a: u64,
+    /// How many of both counts' bytes were moved in the kernel, by [`splice`](super::RelayConfig::splice), and not copied.
+    pub spliced: u64,
     /// How it ended.
     pub outcome: RelayOutcome,
     /// How long it took.

@@ -37,8 +37,8 @@ impl<'a, A: Io, B: Io> Run<'a, A, B> {
             counters: a.ext.get::<RelayCounters>().cloned(),
             a,
             b,
-            a_to_b: Direction::new(max_buffer),
-            b_to_a: Direction::new(max_buffer),
+            a_to_b: Direction::new(max_buffer, config.splice),
+            b_to_a: Direction::new(max_buffer, config.splice),
             config,
             started: now,
             moved: now,
@@ -144,14 +144,25 @@ impl<'a, A: Io, B: Io> Run<'a, A, B> {
         RelayReport {
             a_to_b: self.a_to_b.written,
             b_to_a: self.b_to_a.written,
+            spliced: self.spliced(),
             outcome,
             elapsed: self.started.elapsed(),
             first_byte: self.first_byte,
         }
     }
 
+    /// Of all that was written, what was not copied.
+    pub(super) const fn spliced(&self) -> u64 {
+        self.a_to_b.spliced() + self.b_to_a.spliced()
+    }
+
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.a_to_b.held() + self.b_to_a.held()
+    }
+
+    #[cfg(test)]
+    pub(super) fn pipes(&self) -> usize {
+        [&self.a_to_b, &self.b_to_a].iter().filter(|direction| direction.holds_a_pipe()).count()
     }
 }

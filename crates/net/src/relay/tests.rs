@@ -1,10 +1,15 @@
-//! What only shows from inside: the memory that a relay holds.
+//! What only shows from inside: the memory and the pipes that a relay holds.
+
+use std::{future::poll_fn, task::Poll};
 
 use chaski_core::{
     Bridge, Conn,
     test_util::{PipeDirection, PipeOptions, pipe},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::{RelayConfig, run::Run};
 
@@ -15,7 +20,7 @@ async fn a_relay_that_waits_for_bytes_holds_no_buffer() {
     let mut run = Run::new(Bridge::new(Conn::new(a), Conn::new(b)), &config);
     for _ in 0..3 {
         client.write_all(&[7; 20_000]).await.unwrap();
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(run.poll(cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
         server.read_exact(&mut [0; 20_000]).await.unwrap();
         assert_eq!(run.held(), 0);
     }
@@ -29,8 +34,69 @@ async fn a_relay_with_a_blocked_writer_holds_one_buffer() {
     let mut run = Run::new(Bridge::new(Conn::new(a), Conn::new(b)), &config);
     client.write_all(&[7; 500]).await.unwrap();
     for left in (0..50).rev() {
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(run.poll(cx))).await.is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
         assert_eq!(run.held(), if left == 0 { 0 } else { 8_192 });
         server.read_exact(&mut [0; 10]).await.unwrap();
     }
+}
+
+/// The two ends of a loopback connection.
+async fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (far, near) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    (far.unwrap(), near.unwrap().0)
+}
+
+/// `n` bytes through the relay, from one end to the other.
+async fn carry(run: &mut Run<'_, TcpStream, TcpStream>, n: usize, from: &mut TcpStream, to: &mut TcpStream) {
+    let data = vec![7; n];
+    let carried = async {
+        let mut got = vec![0; n];
+        let (sent, read) = tokio::join!(from.write_all(&data), to.read_exact(&mut got));
+        sent.unwrap();
+        read.unwrap();
+    };
+    tokio::select! {
+        biased;
+        () = carried => {}
+        _ = poll_fn(|cx| run.poll(cx)) => unreachable!("nobody has ended"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_tunnel_holds_pipes_only_while_they_have_bytes() {
+    let ((mut client, a), (b, mut server)) = (tcp().await, tcp().await);
+    let config = RelayConfig::default();
+    let mut run = Run::new(Bridge::new(Conn::new(a), Conn::new(b)), &config);
+    assert_eq!(run.held(), 0);
+
+    // Idle after bulk in both directions.
+    for _ in 0..3 {
+        carry(&mut run, 4 << 20, &mut client, &mut server).await;
+        carry(&mut run, 4 << 20, &mut server, &mut client).await;
+        assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
+        assert_eq!((run.pipes(), run.held()), (0, 0));
+    }
+    let spliced = run.spliced();
+    assert!(spliced > 12 << 20);
+
+    // One direction is blocked: the server does not read.
+    let filled = async {
+        let (data, mut idle) = (vec![7; 1 << 20], 0);
+        while idle < 200 {
+            idle = if client.try_write(&data).is_ok() { 0 } else { idle + 1 };
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = filled => {}
+        _ = poll_fn(|cx| run.poll(cx)) => unreachable!("nobody has ended"),
+    }
+    assert_eq!((run.pipes(), run.held()), (1, 0));
+
+    // The other direction ends; it needs none.
+    server.shutdown().await.unwrap();
+    assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
+    assert_eq!(run.pipes(), 1);
 }

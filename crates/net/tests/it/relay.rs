@@ -4,7 +4,10 @@ mod ends;
 mod faults;
 mod limits;
 mod odd;
+mod paths;
 mod property;
+#[cfg(target_os = "linux")]
+mod splice;
 mod wakes;
 
 use std::time::Duration;
@@ -145,6 +148,6 @@ fn a_relay_describes_its_limits() {
     let relay = Relay::new(RelayConfig::default().with_first_byte(Duration::from_millis(1500)).with_idle(None));
     assert_eq!(
         describe::<Bridge<Pipe, Pipe>, _>(&relay).to_string(),
-        "relay first-byte=1.5s idle=none drain=60s shutdown=5s max-buffer=262144\n"
+        "relay first-byte=1.5s idle=none drain=60s shutdown=5s max-buffer=262144 splice=true\n"
     );
 }

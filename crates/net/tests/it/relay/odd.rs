@@ -1,4 +1,4 @@
-//! An IO with faults that pipes do not have.
+//! An IO with faults that pipes and sockets do not have.
 
 use std::{
     io,
@@ -11,11 +11,14 @@ use std::{
 };
 
 use chaski_core::{Io, test_util::Pipe};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
-/// A pipe's end whose write half misbehaves as chosen.
-pub(super) struct Odd {
-    pub(super) inner: Pipe,
+/// A pipe's end, or a socket that it shows as plain, whose write half misbehaves as chosen.
+pub(super) struct Odd<S = Pipe> {
+    pub(super) inner: S,
     /// What a shutdown comes to.
     pub(super) shutdown: Shutdown,
     /// Written bytes are kept back until a flush.
@@ -39,8 +42,8 @@ pub(super) struct Calls {
     pub(super) late: AtomicU64,
 }
 
-impl Odd {
-    pub(super) fn new(inner: Pipe) -> Self {
+impl<S: Io> Odd<S> {
+    pub(super) fn new(inner: S) -> Self {
         Self { inner, shutdown: Shutdown::Works, lazy: false, held_back: Vec::new(), calls: Arc::new(Calls::default()) }
     }
 
@@ -59,15 +62,19 @@ impl Odd {
     }
 }
 
-impl Io for Odd {}
+impl<S: Io> Io for Odd<S> {
+    fn plain_socket(&self) -> Option<&TcpStream> {
+        self.inner.plain_socket()
+    }
+}
 
-impl AsyncRead for Odd {
+impl<S: Io> AsyncRead for Odd<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Odd {
+impl<S: Io> AsyncWrite for Odd<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.note_late();
         if self.lazy {
