@@ -13,6 +13,7 @@ mod doc;
 mod features;
 mod finding;
 mod fmt;
+mod fuzz;
 mod lint;
 mod loom;
 mod manifest;
@@ -52,6 +53,9 @@ Usage: cargo xtask <command>
   bench --compare [SCENARIO]... [--rounds N] [--secs N]
                              CPU time and memory beside other projects
   bench --build PEER...      builds other projects' programs for that
+  fuzz [TARGET] [--secs N] [--jobs N]
+                             fuzz targets, one or each in turn, 60 seconds each; needs a C++ compiler
+  fuzz --list                their names
   help                       this text
 ";
 
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         "book" => book::run(rest),
         "bench" => bench::run(rest),
         "package" => package::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -1,0 +1,5 @@
+//! The committed inputs, as ordinary tests.
+
+#![cfg(test)]
+
+mod corpus;
