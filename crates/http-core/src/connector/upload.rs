@@ -121,7 +121,7 @@ impl Upload {
             (BodyEncoding::Empty, _) => self.state = State::Queued,
             (BodyEncoding::Length(_), Some(full)) => {
                 // A second handle to the bytes: the body itself can still be handed back.
-                self.output.push(full.clone(), b"");
+                self.output.push(full, b"");
                 self.owed = 0;
                 self.dirty = true;
                 self.state = State::Queued;
@@ -240,12 +240,12 @@ impl Upload {
         self.dirty = true;
         if self.encoding == BodyEncoding::Chunked {
             encode_chunk_header(self.output.encoded(), data.len() as u64);
-            self.output.push(data, CHUNK_END);
+            self.output.push(&data, CHUNK_END);
             return Ok(());
         }
         // RFC 9110 section 8.6: not one byte more than was announced, as it would be read as the next request.
         self.owed = self.owed.checked_sub(data.len() as u64).ok_or_else(|| self.wrong_length())?;
-        self.output.push(data, b"");
+        self.output.push(&data, b"");
         if self.owed == 0 {
             self.state = State::Queued;
         }

@@ -23,6 +23,8 @@ pub(crate) struct Output {
     after: &'static [u8],
     /// Bytes were written since the IO was last flushed to the end.
     unflushed: bool,
+    /// Bytes were written since [`take_progress`](Self::take_progress).
+    progress: bool,
 }
 
 impl Output {
@@ -38,9 +40,9 @@ impl Output {
         self.written < self.encoded.len() || !self.large.is_empty() || !self.after.is_empty()
     }
 
-    /// How many bytes wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.encoded.len() - self.written + self.large.len() + self.after.len()
+    /// Whether bytes were written since this was last asked.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
     }
 
     /// Whether more should be added before a write: there is room, and no large piece waits.
@@ -58,13 +60,14 @@ impl Output {
     }
 
     /// Appends data and what follows it.
-    pub(crate) fn push(&mut self, data: Bytes, after: &'static [u8]) {
+    #[inline]
+    pub(crate) fn push(&mut self, data: &Bytes, after: &'static [u8]) {
         if data.len() <= COPY_LIMIT {
             let encoded = self.encoded();
-            encoded.extend_from_slice(&data);
+            encoded.extend_from_slice(data);
             encoded.extend_from_slice(after);
         } else {
-            self.large = data;
+            self.large = data.clone();
             self.after = after;
         }
     }
@@ -94,6 +97,7 @@ impl Output {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.unflushed = true;
+            self.progress = true;
             self.advance(n);
         }
         self.written = 0;

@@ -16,7 +16,29 @@ use crate::codec::{BodyEvent, BodySize};
 /// How long the closing of the sending side may take.
 const SHUTDOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
-impl<I: Io> Connection<I> {
+/// How a connection ends that was not cut.
+pub(super) enum End {
+    /// Between two requests: the client has nothing more to say that was not read.
+    Quiet,
+    /// Behind an answer, while the client may still be sending.
+    Linger,
+    /// With the refusal of what was sent.
+    Refused(Http1ServerError),
+}
+
+impl<I: Io> Connection<'_, I> {
+    /// Ends the connection.
+    pub(super) async fn end(&mut self, end: End) -> Result<(), Http1ServerError> {
+        match end {
+            End::Quiet => {
+                self.flush().await?;
+                self.shutdown().await
+            }
+            End::Linger => self.close_lingering().await,
+            End::Refused(error) => self.refuse(error).await,
+        }
+    }
+
     /// Reads the rest of a body that the service left and throws it away, or waits for its holder to let go of it. `false`
     /// when there is too much, it takes too long, or it is malformed.
     pub(super) async fn drain(&mut self) -> bool {
@@ -87,7 +109,7 @@ impl<I: Io> Connection<I> {
     }
 
     /// Answers a request that was refused, as far as the client can still be told, and closes.
-    pub(super) async fn refuse(&mut self, error: Http1ServerError) -> Result<(), Http1ServerError> {
+    async fn refuse(&mut self, error: Http1ServerError) -> Result<(), Http1ServerError> {
         let status = match &error {
             Http1ServerError::Head(head) => head.status(),
             Http1ServerError::Timeout(Elapsed { what: "a request's head", .. }) => StatusCode::REQUEST_TIMEOUT,
@@ -111,16 +133,10 @@ impl<I: Io> Connection<I> {
         error
     }
 
-    /// Writes what waits and closes. The client has nothing more to say that we have not read.
-    pub(super) async fn close(&mut self) -> Result<(), Http1ServerError> {
-        self.flush().await?;
-        self.shutdown().await
-    }
-
     /// Writes what waits, closes the sending side, and reads on for a while: closing a socket with bytes unread makes the
     /// kernel send a reset, which can destroy an answer that its client has not read yet. A body that somebody still reads is
     /// waited for first, as it would be if the connection went on.
-    pub(super) async fn close_lingering(&mut self) -> Result<(), Http1ServerError> {
+    async fn close_lingering(&mut self) -> Result<(), Http1ServerError> {
         self.flush().await?;
         self.shutdown().await?;
         self.wait_for_holder().await;

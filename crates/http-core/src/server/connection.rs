@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
+    close::End,
     config::Http1ServerConfig,
     error::Http1ServerError,
-    exchange::{Asked, Handled, Next, bare},
+    exchange::{Asked, Next, Sending, bare},
     shared::Shared,
 };
 use crate::{
@@ -28,9 +29,9 @@ use crate::{
 };
 
 /// The connection's own side of things; what it shares with a request's body is in [`Shared`].
-pub(super) struct Connection<I: Io> {
+pub(super) struct Connection<'a, I: Io> {
     pub(super) shared: Arc<Shared<I>>,
-    pub(super) config: Http1ServerConfig,
+    pub(super) config: &'a Http1ServerConfig,
     pub(super) decoder: RequestDecoder,
     pub(super) out: Output,
     pub(super) deadline: Deadline,
@@ -38,17 +39,18 @@ pub(super) struct Connection<I: Io> {
     pub(super) ext: Extensions,
     /// Whether anything is known about the connection; else requests get no scope.
     pub(super) has_facts: bool,
-    /// A recent reading of the clock: one serves a whole batch of requests. It is renewed after every wait, because the
-    /// next deadline counts from it.
-    pub(super) now: Instant,
+    /// A reading of the clock since the last wait, once it was needed: one serves a whole batch of requests.
+    now: Option<Instant>,
     /// When the head that is being read has to be complete.
     head_due: Option<Instant>,
     /// When a write that is blocked has to have made progress. Apart from the deadline, which may still be that of a body.
     write_due: Option<Instant>,
+    /// Why the next head was refused.
+    refused: Option<HeadError>,
 }
 
-impl<I: Io> Connection<I> {
-    pub(super) fn new(conn: Conn<I>, config: Http1ServerConfig, shutdown: Option<ShutdownSignal>) -> Self {
+impl<'a, I: Io> Connection<'a, I> {
+    pub(super) fn new(conn: Conn<I>, config: &'a Http1ServerConfig, shutdown: Option<ShutdownSignal>) -> Self {
         let Conn { io, ext } = conn;
         let shared = Arc::new(Shared::new(io));
         let has_facts = !ext.is_empty();
@@ -65,10 +67,11 @@ impl<I: Io> Connection<I> {
             shutdown: shutdown.map(|signal| Watch { signal, waiting: None }),
             ext,
             has_facts,
-            now,
+            now: Some(now),
             // The only way to bound a client that says nothing: the first head is due from the accept on.
             head_due: config.head_timeout.map(|limit| now + limit),
             write_due: None,
+            refused: None,
             config,
         }
     }
@@ -82,127 +85,157 @@ impl<I: Io> Connection<I> {
         S: Service<Request, Output = Response>,
         S::Error: IntoBoxError,
     {
-        loop {
-            let (request, asked) = match self.next_request() {
-                Ok(Some(next)) => next,
-                Ok(None) => match self.wait().await {
+        let end = loop {
+            // Not a `match`, in which the future would keep room for a request during every wait.
+            let Some((request, asked)) = self.next_request() else {
+                match self.wait().await {
                     Ok(true) => continue,
-                    Ok(false) => return self.close().await,
-                    Err(error) => return self.refuse(error).await,
-                },
-                Err(error) => return self.refuse(error.into()).await,
+                    Ok(false) => break End::Quiet,
+                    Err(error) => break End::Refused(error),
+                }
             };
-            let mut waited = false;
-            let handled = if asked.unmet {
-                // RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered with 417.
-                drop(request);
-                Handled::Answer(bare(StatusCode::EXPECTATION_FAILED))
-            } else {
-                // The call may panic before there is a future. The future stays in one place, so that it is stored once.
-                let mut future = pin!(catch_unwind(AssertUnwindSafe(|| service.serve(request))).ok());
-                poll_fn(|cx| {
-                    let Some(future) = future.as_mut().as_pin_mut() else { return Poll::Ready(Handled::Panicked) };
-                    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                        Ok(Poll::Ready(Ok(response))) => Poll::Ready(Handled::Answer(response)),
-                        Ok(Poll::Ready(Err(error))) => Poll::Ready(Handled::Failed(error.into_box_error())),
-                        Ok(Poll::Pending) => {
-                            waited = true;
-                            self.attend(cx).map(Handled::Gone)
-                        }
-                        Err(_) => Poll::Ready(Handled::Panicked),
-                    }
-                })
-                .await
+            let mut sending = {
+                // The service's future stays in one place, so that it is stored once.
+                let mut call = pin!(None);
+                if asked.unmet {
+                    drop(request);
+                } else {
+                    // The call may panic before there is a future; then there is none.
+                    let _ = catch_unwind(AssertUnwindSafe(|| call.set(Some(service.serve(request)))));
+                }
+                poll_fn(|cx| self.poll_call(&asked, call.as_mut(), cx)).await
             };
-            if waited {
-                self.now = Instant::now();
-            }
-            let response = match handled {
-                Handled::Answer(response) => response,
-                Handled::Failed(error) => self.failed(&asked, &*error),
-                Handled::Panicked => self.panicked(&asked),
-                Handled::Gone(error) => return Err(self.cut(error).await),
-            };
-            let sending = self.answer(&asked, response)?;
             if sending.is_done() && self.is_clear() {
                 continue;
             }
-            match self.conclude(&asked, sending).await? {
+            match self.conclude(&asked, &mut sending).await? {
                 Next::Request => {}
-                Next::Linger => return self.close_lingering().await,
+                Next::Linger => break End::Linger,
                 Next::Done => return Ok(()),
+            }
+        };
+        self.end(end).await
+    }
+
+    /// The next request, if all of its head is in the buffer and can be served.
+    #[inline]
+    fn next_request(&mut self) -> Option<(Request, Asked)> {
+        let mut state = self.shared.lock();
+        if state.read.bytes.is_empty() {
+            return None;
+        }
+        match self.decoder.decode(&mut state.read.bytes) {
+            Ok(Some(head)) => {
+                let body = state.begin(&head, &self.shared, self.config);
+                drop(state);
+                self.head_due = None;
+                Some(self.accept(head, body))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                drop(state);
+                self.refused = Some(error);
+                None
             }
         }
     }
 
-    /// The next request, if all of its head is in the buffer.
+    /// Polls the call to the service, and encodes its answer where it comes back.
     #[inline]
-    fn next_request(&mut self) -> Result<Option<(Request, Asked)>, HeadError> {
-        let head = {
-            let mut state = self.shared.lock();
-            if state.read.bytes.is_empty() {
-                return Ok(None);
-            }
-            self.decoder.decode(&mut state.read.bytes)?
+    fn poll_call<F, E>(&mut self, asked: &Asked, mut call: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<Sending>
+    where
+        F: Future<Output = Result<Response, E>>,
+        E: IntoBoxError,
+    {
+        let response = match call.as_mut().as_pin_mut() {
+            Some(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(Poll::Ready(Ok(response))) => response,
+                Ok(Poll::Ready(Err(error))) => self.failed(asked, &*error.into_box_error()),
+                Ok(Poll::Pending) => return self.attend(cx).map(Sending::Cut),
+                Err(_) => self.panicked(asked),
+            },
+            // RFC 9110 section 10.1.1: an expectation other than 100-continue may be answered with 417.
+            None if asked.unmet => bare(StatusCode::EXPECTATION_FAILED),
+            None => self.panicked(asked),
         };
-        let Some(head) = head else { return Ok(None) };
-        self.head_due = None;
-        Ok(Some(self.accept(head)))
+        // What the future still holds, the request's body for one, is let go of before the answer begins.
+        call.set(None);
+        Poll::Ready(self.answer(asked, response))
     }
 
     /// Waits for more of a head; `false` when the connection ends between two requests.
     async fn wait(&mut self) -> Result<bool, Http1ServerError> {
-        // No further request is complete in the buffer: now the answers leave, all in one write.
-        self.flush().await?;
-        if self.fill().await? > 0 {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused.into());
+        }
+        let mut watched = false;
+        let read = poll_fn(|cx| self.poll_wait(&mut watched, cx)).await;
+        self.deadline.clear();
+        self.now = None;
+        if read? > 0 {
             return Ok(true);
         }
         let cut = self.decoder.is_partial() || !self.shared.lock().read.bytes.is_empty();
         if cut { Err(Http1ServerError::IncompleteHead) } else { Ok(false) }
     }
 
-    /// Reads more of a head; 0 when there will be no more.
-    async fn fill(&mut self) -> Result<usize, Http1ServerError> {
+    /// Writes what waits, and reads more of a head; 0 when there will be no more.
+    #[inline]
+    fn poll_wait(&mut self, watched: &mut bool, cx: &mut Context<'_>) -> Poll<Result<usize, Http1ServerError>> {
+        let mut state = self.shared.lock();
+        // No further request is complete in the buffer: now the answers leave, all in one write.
+        if !self.out.is_empty() {
+            let flushed = state.poll_flush(&mut self.out, cx);
+            if !matches!(flushed, Poll::Ready(Ok(()))) {
+                drop(state);
+                return self.written(flushed, cx).map_ok(|()| 0);
+            }
+            self.write_due = None;
+        }
+        let read = state.poll_read(cx);
+        drop(state);
+        if let Poll::Ready(read) = read {
+            return Poll::Ready(Ok(read?));
+        }
+        self.poll_idle(watched, cx)
+    }
+
+    /// Watches the deadline and the shutdown while nothing comes.
+    fn poll_idle(&mut self, watched: &mut bool, cx: &mut Context<'_>) -> Poll<Result<usize, Http1ServerError>> {
         let begun = self.decoder.is_partial();
-        let limit = if begun || self.head_due.is_some() {
-            // The head has begun, or it is the first: its deadline stands.
-            let due = self.config.head_timeout.map(|limit| self.now + limit);
-            self.head_due = self.head_due.or(due);
-            self.deadline.set(self.head_due);
-            self.config.head_timeout.map(|limit| Elapsed { what: "a request's head", limit })
-        } else {
-            // Between two requests another limit holds.
-            self.deadline.set(self.config.idle_timeout.map(|limit| self.now + limit));
-            None
-        };
-        let mut first = true;
-        let read = poll_fn(|cx| {
-            let read = self.shared.lock().poll_read(cx);
-            if let Poll::Ready(read) = read {
-                return Poll::Ready(Ok(read?));
+        let now = self.now();
+        if !std::mem::replace(watched, true) {
+            self.out.release();
+            // The head has begun, or it is the first: its deadline stands. Between two requests another limit holds.
+            if begun || self.head_due.is_some() {
+                self.head_due = self.head_due.or_else(|| self.config.head_timeout.map(|limit| now + limit));
+                self.deadline.set(self.head_due);
+            } else {
+                self.deadline.set(self.config.idle_timeout.map(|limit| now + limit));
             }
-            if first {
-                self.out.release();
-            }
-            // The reading of the clock from before is new enough for the first poll; a later one may be the timer's.
-            let now = first.then_some(self.now);
-            first = false;
-            if self.deadline.poll(cx, now).is_ready() {
-                return match limit {
-                    Some(elapsed) if begun => Poll::Ready(Err(elapsed.into())),
-                    // A client that is silent is not told.
-                    _ => Poll::Ready(Ok(0)),
-                };
-            }
-            if !begun && self.shutdown.as_mut().is_some_and(|watch| watch.poll(cx).is_ready()) {
-                return Poll::Ready(Ok(0));
-            }
-            Poll::Pending
-        })
-        .await;
-        self.deadline.clear();
-        self.now = Instant::now();
-        read
+        }
+        self.now = None;
+        if self.deadline.poll(cx, Some(now)).is_ready() {
+            return match self.config.head_timeout {
+                Some(limit) if begun => Poll::Ready(Err(Elapsed { what: "a request's head", limit }.into())),
+                // A client that is silent is not told.
+                _ => Poll::Ready(Ok(0)),
+            };
+        }
+        if !begun && self.shutdown.as_mut().is_some_and(|watch| watch.poll(cx).is_ready()) {
+            return Poll::Ready(Ok(0));
+        }
+        Poll::Pending
+    }
+
+    /// The time, as it was read since the last wait. Whoever waits clears the reading, because deadlines count from it.
+    pub(super) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
+    }
+
+    /// The reading of the clock grows old: the task waits.
+    pub(super) fn forget_now(&mut self) {
+        self.now = None;
     }
 
     /// Writes everything that waits.
@@ -210,46 +243,35 @@ impl<I: Io> Connection<I> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let mut waited = false;
-        let flushed = poll_fn(|cx| {
-            let flushed = self.poll_flush(cx);
-            waited |= flushed.is_pending();
-            flushed
-        })
-        .await;
-        if waited {
-            self.now = Instant::now();
-        }
-        flushed
+        poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// Writes everything that waits, in time.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http1ServerError>> {
-        let waiting = self.out.waiting();
-        let flushed = {
-            let mut state = self.shared.lock();
-            match &mut state.io {
-                Some(io) => self.out.poll_flush(io, cx),
-                None => Poll::Ready(Ok(())),
-            }
-        };
-        match flushed {
-            Poll::Ready(result) => {
-                self.write_due = None;
-                self.deadline.clear();
-                Poll::Ready(result.map_err(Into::into))
-            }
-            Poll::Pending => {
-                let Some(limit) = self.config.write_timeout else { return Poll::Pending };
-                if self.out.waiting() != waiting {
-                    self.write_due = None;
-                }
-                let due = *self.write_due.get_or_insert_with(|| Instant::now() + limit);
-                self.deadline.set(Some(due));
-                ready!(self.deadline.poll(cx, None));
-                Poll::Ready(Err(Elapsed { what: "the client's reading", limit }.into()))
-            }
+        let flushed = self.shared.lock().poll_flush(&mut self.out, cx);
+        self.written(flushed, cx)
+    }
+
+    /// Keeps the deadline of a write.
+    fn written(
+        &mut self,
+        flushed: Poll<std::io::Result<()>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Http1ServerError>> {
+        if let Poll::Ready(result) = flushed {
+            self.write_due = None;
+            self.deadline.clear();
+            return Poll::Ready(result.map_err(Into::into));
         }
+        self.forget_now();
+        let Some(limit) = self.config.write_timeout else { return Poll::Pending };
+        if self.out.take_progress() {
+            self.write_due = None;
+        }
+        let due = *self.write_due.get_or_insert_with(|| Instant::now() + limit);
+        self.deadline.set(Some(due));
+        ready!(self.deadline.poll(cx, None));
+        Poll::Ready(Err(Elapsed { what: "the client's reading", limit }.into()))
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -258,7 +280,7 @@ impl<I: Io> Connection<I> {
 }
 
 /// However a connection ends, also when its future is dropped: the IO closes, and whoever holds a body is told.
-impl<I: Io> Drop for Connection<I> {
+impl<I: Io> Drop for Connection<'_, I> {
     fn drop(&mut self) {
         self.shared.close();
     }

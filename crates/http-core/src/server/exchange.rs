@@ -1,23 +1,19 @@
 //! One exchange: a request to the service, its answer to the client.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use chaski_core::{
-    BoxError, BoxIo, Conn, Elapsed, Extensions, Io, Prefixed, display_chain,
+    BoxIo, Conn, Elapsed, Extensions, Io, Prefixed, display_chain,
     http::{Body, Message, Request, Response, Upgrade},
 };
 use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::Body as _;
-use tokio::time::Instant;
 
 use super::{
     connection::Connection,
     error::Http1ServerError,
-    shared::{BodyFailure, Expect, Incoming, State},
+    shared::{BodyFailure, Expect, State},
 };
 use crate::{
     codec::{
@@ -67,15 +63,6 @@ impl Asked {
     }
 }
 
-/// What came of a call to the service.
-pub(super) enum Handled {
-    Answer(Response),
-    Failed(BoxError),
-    Panicked,
-    /// The client went away meanwhile.
-    Gone(Http1ServerError),
-}
-
 /// How an answer goes on after its head.
 pub(super) enum Sending {
     /// It does not: all of it is encoded.
@@ -84,6 +71,8 @@ pub(super) enum Sending {
     Stream { body: Body, encoding: BodyEncoding, keep_alive: bool },
     /// The connection is handed over.
     Switch(Upgrade),
+    /// It cannot be completed: the connection is cut.
+    Cut(Http1ServerError),
 }
 
 impl Sending {
@@ -93,25 +82,10 @@ impl Sending {
     }
 }
 
-impl<I: Io> Connection<I> {
+impl<I: Io> Connection<'_, I> {
     /// Makes the request of a head.
     #[inline]
-    pub(super) fn accept(&mut self, head: RequestHead) -> (Request, Asked) {
-        let body = {
-            let mut state = self.shared.lock();
-            state.informational.request += 1;
-            state.informational.open = true;
-            // RFC 9110 section 15.2: HTTP/1.0 has no 1xx.
-            state.informational.supported = head.version != Version::HTTP_10;
-            if head.framing.is_empty() {
-                Body::empty()
-            } else {
-                let decoder = BodyDecoder::new(head.framing, self.config.body);
-                state.begin_body(decoder, head.expect == Expectation::Continue);
-                drop(state);
-                Body::new(Incoming::new(Arc::clone(&self.shared), head.framing))
-            }
-        };
+    pub(super) fn accept(&mut self, head: RequestHead, body: Body) -> (Request, Asked) {
         let mut request = Request::new(body);
         let may_upgrade = head.upgrade || head.method == Method::CONNECT;
         let mut scope = None;
@@ -143,6 +117,7 @@ impl<I: Io> Connection<I> {
     /// What there is to do while the service, or the body of its answer, is pending: write what waits, watch the client and the deadlines.
     #[cold]
     pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<Http1ServerError> {
+        self.forget_now();
         let mut state = self.shared.lock();
         if state.expect == Expect::Asked {
             state.expect = Expect::Nothing;
@@ -212,34 +187,35 @@ impl<I: Io> Connection<I> {
 
     /// Encodes an answer: its head, and its body if that is in hand.
     #[inline]
-    pub(super) fn answer(&mut self, asked: &Asked, mut response: Response) -> Result<Sending, Http1ServerError> {
+    pub(super) fn answer(&mut self, asked: &Asked, mut response: Response) -> Sending {
         let connect = asked.method == Method::CONNECT && response.status().is_success();
         if connect || response.status().is_informational() {
             match self.switch(asked, &mut response) {
-                Ok(sending) => return Ok(sending),
+                Ok(sending) => return sending,
                 Err(NoSwitch) => response = bare(StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
         let keep_alive = self.begin_answer(asked);
-        let (parts, body) = response.into_parts();
+        let body = response.body();
         let size = match body.as_full() {
             Some(bytes) => BodySize::Exact(bytes.len() as u64),
             None => body.size_hint().exact().map_or(BodySize::Unknown, BodySize::Exact),
         };
-        let sending = match self.encode_head(asked, parts.status, &parts.headers, parts.fact(), size, keep_alive) {
+        let (status, headers, layout) = (response.status(), response.headers(), response.fact());
+        let sending = match self.encode_head(asked, status, headers, layout, size, keep_alive) {
             Ok(BodyPlan { encoding: BodyEncoding::Empty, keep_alive, .. }) => Sending::Whole { keep_alive },
             // Two shapes: bytes in hand leave with the head; a stream is polled.
-            Ok(plan) => match body.as_full() {
+            Ok(BodyPlan { encoding, keep_alive, .. }) => match body.as_full() {
                 Some(bytes) => {
-                    self.out.push(bytes.clone(), b"");
-                    Sending::Whole { keep_alive: plan.keep_alive }
+                    self.out.push(bytes, b"");
+                    Sending::Whole { keep_alive }
                 }
-                None => Sending::Stream { body, encoding: plan.encoding, keep_alive: plan.keep_alive },
+                None => Sending::Stream { body: std::mem::take(response.body_mut()), encoding, keep_alive },
             },
-            Err(error) => self.encode_failure(asked, error, keep_alive)?,
+            Err(error) => self.encode_failure(asked, error, keep_alive),
         };
-        self.decoder.recycle(parts.headers);
-        Ok(sending)
+        self.decoder.recycle(std::mem::take(response.headers_mut()));
+        sending
     }
 
     /// Whether nothing is left of the exchange, and there is room for the next answer.
@@ -250,16 +226,23 @@ impl<I: Io> Connection<I> {
     }
 
     /// Does what is left of an exchange.
-    pub(super) async fn conclude(&mut self, asked: &Asked, sending: Sending) -> Result<Next, Http1ServerError> {
+    pub(super) async fn conclude(&mut self, asked: &Asked, sending: &mut Sending) -> Result<Next, Http1ServerError> {
         let keep_alive = match sending {
-            Sending::Whole { keep_alive } => keep_alive,
+            Sending::Whole { keep_alive } => *keep_alive,
             Sending::Stream { body, encoding, keep_alive } => {
-                if let Err(error) = self.stream(body, encoding, asked.trailers).await {
-                    return Err(self.cut(error).await);
+                let streamed = self.stream(body, *encoding, asked.trailers).await;
+                // It may hold the request's body, which has to be let go of.
+                *body = Body::empty();
+                match streamed {
+                    Ok(()) => *keep_alive,
+                    Err(error) => return Err(self.cut(error).await),
                 }
-                keep_alive
             }
             Sending::Switch(upgrade) => return self.hand_over(asked, upgrade).await,
+            Sending::Cut(error) => {
+                let error = std::mem::replace(error, Http1ServerError::ClientGone);
+                return Err(self.cut(error).await);
+            }
         };
         if !self.out.has_room() {
             self.flush().await?;
@@ -303,7 +286,7 @@ impl<I: Io> Connection<I> {
         body: BodySize,
         keep_alive: bool,
     ) -> Result<BodyPlan, EncodeError> {
-        let date = Date::at(self.now.into_std());
+        let date = Date::at(self.now().into_std());
         let (version, method, date) = (asked.version, &asked.method, Some(date.text()));
         let plan = ResponsePlan { version, method, body, keep_alive, date, layout };
         encode_response_head(self.out.encoded(), status, headers, &plan)
@@ -311,17 +294,14 @@ impl<I: Io> Connection<I> {
 
     /// What a service answered cannot be sent: it is told in the log, and the client gets a bare 500.
     #[cold]
-    fn encode_failure(
-        &mut self,
-        asked: &Asked,
-        error: EncodeError,
-        keep_alive: bool,
-    ) -> Result<Sending, Http1ServerError> {
+    fn encode_failure(&mut self, asked: &Asked, error: EncodeError, keep_alive: bool) -> Sending {
         tracing::error!(%error, "a response cannot be sent");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         let plan = self.encode_head(asked, status, &HeaderMap::new(), None, BodySize::Exact(0), keep_alive);
-        let plan = plan.map_err(|error| Http1ServerError::ResponseBody(error.into()))?;
-        Ok(Sending::Whole { keep_alive: plan.keep_alive })
+        match plan {
+            Ok(plan) => Sending::Whole { keep_alive: plan.keep_alive },
+            Err(error) => Sending::Cut(Http1ServerError::ResponseBody(error.into())),
+        }
     }
 
     /// RFC 9110 sections 7.8 and 9.3.6: encodes the head after which the connection is no longer HTTP.
@@ -351,7 +331,7 @@ impl<I: Io> Connection<I> {
     }
 
     /// Sends the head of a switch, then runs its continuation on the connection.
-    async fn hand_over(&mut self, asked: &Asked, upgrade: Upgrade) -> Result<Next, Http1ServerError> {
+    async fn hand_over(&mut self, asked: &Asked, upgrade: &Upgrade) -> Result<Next, Http1ServerError> {
         self.flush().await?;
         let (io, leftover) = {
             let mut state = self.shared.lock();
@@ -363,7 +343,7 @@ impl<I: Io> Connection<I> {
         let io: BoxIo = Box::new(Prefixed::new(leftover, io));
         // Every request that may switch has a scope.
         let ext = asked.scope.as_ref().map(Extensions::fork).unwrap_or_default();
-        upgrade.run(Conn { io, ext }).await;
+        upgrade.clone().run(Conn { io, ext }).await;
         Ok(Next::Done)
     }
 
@@ -376,7 +356,7 @@ impl<I: Io> Connection<I> {
         if unread || self.shared.lock().live {
             self.flush().await?;
             let drained = self.drain().await;
-            self.now = Instant::now();
+            self.forget_now();
             return Ok(if drained { Next::Request } else { Next::Linger });
         }
         Ok(Next::Request)

@@ -93,7 +93,7 @@ where
     async fn serve(&self, conn: Conn<I>) -> Result<(), Http1ServerError> {
         let shutdown = self.shutdown.clone().or_else(|| conn.ext.get::<ShutdownSignal>().cloned());
         // In one place of this future: what a future takes by value it holds twice.
-        let mut connection = Connection::new(conn, self.config, shutdown);
+        let mut connection = Connection::new(conn, &self.config, shutdown);
         connection.run(&self.service).await
     }
 

@@ -12,16 +12,16 @@ use std::{
 use bytes::Bytes;
 use chaski_core::{
     BoxError, Elapsed, Io,
-    http::{InformationalError, InformationalSink},
+    http::{Body, InformationalError, InformationalSink},
 };
 use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::error::RequestBodyError;
+use super::{config::Http1ServerConfig, error::RequestBodyError};
 use crate::{
-    codec::{BodyDecoder, BodyEvent, BodySize, Framing, ResponsePlan, encode_response_head},
-    engine::{ReadBuf, poll_fill},
+    codec::{BodyDecoder, BodyEvent, BodySize, Expectation, Framing, RequestHead, ResponsePlan, encode_response_head},
+    engine::{Output, ReadBuf, poll_fill},
 };
 
 /// The most bytes of informational responses that wait to be written: 16 KiB.
@@ -125,13 +125,22 @@ impl<I: Io> Shared<I> {
 }
 
 impl<I: Io> State<I> {
-    /// Prepares for the body of the next request. Returns the handle to it, if the request has one.
-    pub(super) fn begin_body(&mut self, decoder: BodyDecoder, expects_continue: bool) {
-        self.body = Some(decoder);
+    /// Prepares for the next request, and makes the handle to its body.
+    #[inline]
+    pub(super) fn begin(&mut self, head: &RequestHead, shared: &Arc<Shared<I>>, config: &Http1ServerConfig) -> Body {
+        self.informational.request += 1;
+        self.informational.open = true;
+        // RFC 9110 section 15.2: HTTP/1.0 has no 1xx.
+        self.informational.supported = head.version != Version::HTTP_10;
+        if head.framing.is_empty() {
+            return Body::empty();
+        }
+        self.body = Some(BodyDecoder::new(head.framing, config.body));
         self.live = true;
         self.failed = None;
         self.waiting = None;
-        self.expect = if expects_continue { Expect::Waiting } else { Expect::Nothing };
+        self.expect = if head.expect == Expectation::Continue { Expect::Waiting } else { Expect::Nothing };
+        Body::new(Incoming::new(Arc::clone(shared), head.framing))
     }
 
     /// Whether the body's holder is the one who reads.
@@ -170,6 +179,15 @@ impl<I: Io> State<I> {
         match &mut self.io {
             Some(io) => poll_fill(io, &mut self.read, cx),
             None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// Writes everything that waits in `out`.
+    #[inline]
+    pub(super) fn poll_flush(&mut self, out: &mut Output, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.io {
+            Some(io) => out.poll_flush(io, cx),
+            None => Poll::Ready(Ok(())),
         }
     }
 
@@ -275,7 +293,7 @@ impl<I: Io> Source for Shared<I> {
 }
 
 /// The body of a request, as its service gets it. Dropping it gives the right to read back to the connection.
-pub(super) struct Incoming {
+struct Incoming {
     source: Arc<dyn Source>,
     /// What is still to come; exact unless the body is chunked.
     hint: SizeHint,
@@ -283,7 +301,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new<I: Io>(shared: Arc<Shared<I>>, framing: Framing) -> Self {
+    fn new<I: Io>(shared: Arc<Shared<I>>, framing: Framing) -> Self {
         let hint = match framing {
             Framing::Length(length) => SizeHint::with_exact(length),
             _ => SizeHint::default(),

@@ -31,7 +31,7 @@ struct WrongLength {
 #[error("the body panicked")]
 struct BodyPanicked;
 
-impl<I: Io> Connection<I> {
+impl<I: Io> Connection<'_, I> {
     /// Sends the body. What is ready leaves in batches, and before every wait.
     ///
     /// # Errors
@@ -40,13 +40,13 @@ impl<I: Io> Connection<I> {
     /// that stops short is no complete body to its reader.
     pub(super) async fn stream(
         &mut self,
-        mut body: Body,
+        body: &mut Body,
         encoding: BodyEncoding,
         trailers_wanted: bool,
     ) -> Result<(), Http1ServerError> {
         let mut sender = Sender { encoding, sent: 0, trailers_wanted };
-        let result = poll_fn(|cx| self.poll_stream(&mut body, &mut sender, cx)).await;
-        self.now = tokio::time::Instant::now();
+        let result = poll_fn(|cx| self.poll_stream(body, &mut sender, cx)).await;
+        self.forget_now();
         result
     }
 
@@ -123,9 +123,9 @@ impl Sender {
             }
             BodyEncoding::Chunked => {
                 encode_chunk_header(out.encoded(), data.len() as u64);
-                out.push(data, CHUNK_END);
+                out.push(&data, CHUNK_END);
             }
-            _ => out.push(data, b""),
+            _ => out.push(&data, b""),
         }
         Ok(false)
     }
