@@ -13,6 +13,7 @@
 //! - [`SocketOptions`] are set on accepted and dialed sockets, and on those that the caller brings, by [`adopt`].
 //! - `UnixListener` and `UnixConnector` are the same on Unix sockets, with `PeerCredentials` as a fact. A `Dialer` never
 //!   dials a Unix socket.
+//! - [`Workers`] are threads with a runtime each; one call serves a listener on all of them instead of on one runtime.
 //! - [`Relay`] joins two connections (a `Bridge`) and moves bytes both ways until both directions have ended.
 //! - [`matcher`] has tests of a connection's addresses: networks, ports, loopback.
 //! - [`peek`] looks at the first bytes of a connection, and has one port serve several protocols.
@@ -107,6 +108,7 @@ mod resolver;
 mod tcp;
 #[cfg(unix)]
 mod unix;
+mod workers;
 
 pub use dialer::{DialAttempt, DialOutcome, DialReport, Dialer, IpFamily, LocalAddr};
 pub use error::{BindError, ResolveError, SocketOptionError};
@@ -116,3 +118,4 @@ pub use resolver::{Addrs, Lookup, SystemResolver};
 pub use tcp::{Adopt, DialAddr, TcpListener, TcpTransport, adopt};
 #[cfg(unix)]
 pub use unix::{PeerCredentials, UnixAddr, UnixConnector, UnixListener, UnixOptions, adopt_unix};
+pub use workers::{Listener, PerWorker, Workers};

@@ -4,7 +4,14 @@ mod backoff;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, future::Future, io, pin::pin, sync::Arc, task::Poll};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use chaski_core::{Conn, IntoBoxError, Service, Shutdown, ShutdownSignal, display_chain, find_cause};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,7 +20,7 @@ use self::backoff::Backoff;
 
 /// Where connections come from. The loop is generic over it, so that it is one for all transports and its errors can be
 /// scripted.
-pub(crate) trait Source: Send + Sync {
+pub trait Source: Send + Sync + 'static {
     /// The bytes of a connection.
     type Io: Send + 'static;
     /// Who is at the other end, for logs.
@@ -26,33 +33,35 @@ pub(crate) trait Source: Send + Sync {
     fn ready(&self, io: Self::Io, peer: &Self::Peer, signal: ShutdownSignal) -> io::Result<Conn<Self::Io>>;
 }
 
+/// How many connections may be open at a time: one number, however many loops there are.
+pub(crate) fn slots(max_connections: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)))
+}
+
 /// Accepts until draining begins, then drops `source`.
-pub(crate) async fn serve<A, S>(source: A, service: S, max_connections: usize, shutdown: &Shutdown)
+pub(crate) async fn serve<A, S>(source: A, service: Arc<S>, slots: Arc<Semaphore>, shutdown: &Shutdown)
 where
     A: Source,
     S: Service<Conn<A::Io>, Error: IntoBoxError>,
 {
     let mut draining = pin!(shutdown.signal().draining());
-    let mut accepting = pin!(accept_all(&source, Arc::new(service), max_connections, shutdown));
+    let mut accepting = pin!(accept_all(&source, service, slots, shutdown));
     // Draining is asked first: once it has begun, nothing more is accepted, whatever is waiting.
-    std::future::poll_fn(|cx| match draining.as_mut().poll(cx) {
+    poll_fn(|cx| match draining.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
         Poll::Pending => accepting.as_mut().poll(cx),
     })
     .await;
 }
 
-async fn accept_all<A, S>(source: &A, service: Arc<S>, max_connections: usize, shutdown: &Shutdown)
+async fn accept_all<A, S>(source: &A, service: Arc<S>, slots: Arc<Semaphore>, shutdown: &Shutdown)
 where
     A: Source,
     S: Service<Conn<A::Io>, Error: IntoBoxError>,
 {
-    let slots = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let mut backoff = Backoff::default();
-    // The permit comes first: what cannot be served stays in the kernel's backlog, which is bounded, and its client sees a
-    // slow connect rather than a connection that nobody reads. The semaphore is never closed.
-    while let Ok(permit) = Arc::clone(&slots).acquire_owned().await {
-        let (io, peer) = match source.accept().await {
+    while let Some((permit, accepted)) = accept_one(source, &slots).await {
+        let (io, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 match backoff.after(&error) {
@@ -73,6 +82,33 @@ where
                 tracing::debug!(%error, %peer, "closed a connection whose socket cannot be set up");
             }
         }
+    }
+}
+
+/// Takes a permit, and with it the next connection.
+///
+/// The permit comes first: what cannot be served stays in the kernel's backlog, which is bounded, and its client sees a
+/// slow connect rather than a connection that nobody reads. It is kept only if there is a connection: a loop that
+/// waited with the last one in hand would keep it from another loop, whose socket has connections waiting.
+async fn accept_one<A: Source>(
+    source: &A,
+    slots: &Arc<Semaphore>,
+) -> Option<(OwnedSemaphorePermit, io::Result<(A::Io, A::Peer)>)> {
+    let mut accepting = pin!(source.accept());
+    loop {
+        // The semaphore is never closed.
+        let permit = Arc::clone(slots).acquire_owned().await.ok()?;
+        if let Poll::Ready(accepted) = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await {
+            return Some((permit, accepted));
+        }
+        drop(permit);
+        // Until the source wakes this task; or something else in it does, and the source is asked once more for nothing.
+        let mut asked = false;
+        poll_fn(|_| match std::mem::replace(&mut asked, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }
 

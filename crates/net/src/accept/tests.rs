@@ -85,7 +85,7 @@ async fn run<S: Service<Conn<u32>, Error: IntoBoxError>>(
 ) -> (Shutdown, tokio::task::JoinHandle<()>) {
     let shutdown = Shutdown::new();
     let signal = shutdown.clone();
-    let task = tokio::spawn(async move { serve(script, service, max, &signal).await });
+    let task = tokio::spawn(async move { serve(script, Arc::new(service), slots(max), &signal).await });
     (shutdown, task)
 }
 
@@ -150,6 +150,22 @@ async fn a_permit_is_taken_before_a_connection_is_accepted() {
     release.notify_one();
     settle().await;
     assert_eq!((script.asked(), shutdown.open()), (3, 2));
+}
+
+/// Several loops share the permits. One that has nothing to accept keeps none from those that have.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_waits_for_a_connection_holds_no_permit() {
+    let (service, mut told) = arrivals();
+    let (service, slots, shutdown) = (Arc::new(service), slots(1), Shutdown::new());
+    let run = |script: Script| {
+        let (service, slots, shutdown) = (Arc::clone(&service), Arc::clone(&slots), shutdown.clone());
+        tokio::spawn(async move { serve(script, service, slots, &shutdown).await })
+    };
+    run(Script::new([]));
+    settle().await;
+    run(Script::new([Accept(1), Accept(2)]));
+    assert_eq!(told.recv().await.unwrap().0, 1);
+    assert_eq!(told.recv().await.unwrap().0, 2, "and the permit of the first one comes back");
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,7 +264,8 @@ async fn nothing_is_accepted_once_draining_has_begun() {
     let script = Script::new([Accept(1)]);
     let shutdown = Shutdown::new();
     shutdown.begin();
-    serve(script.clone(), service_fn(async |_: Conn<u32>| Ok::<_, Infallible>(())), 1, &shutdown).await;
+    let service = service_fn(async |_: Conn<u32>| Ok::<_, Infallible>(()));
+    serve(script.clone(), Arc::new(service), slots(1), &shutdown).await;
     assert_eq!(script.asked(), 0);
 }
 

@@ -156,7 +156,8 @@ impl MemoryListener {
     pub async fn serve<S: Service<Conn<DuplexStream>, Error: IntoBoxError>>(self, service: S, shutdown: &Shutdown) {
         self.describe(&service).warn_of_unmet();
         let max_connections = self.max_connections;
-        accept::serve(self, service, max_connections, shutdown).await;
+        let slots = accept::slots(max_connections);
+        accept::serve(self, Arc::new(service), slots, shutdown).await;
     }
 
     /// Accepts one connection, for tests that play the server themselves. Waits for ever once all connectors are gone.

@@ -9,6 +9,8 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use self::platform::set_reuse_port as share_port;
+
 /// What is asked of a TCP socket wherever one is born: accepted, dialed, or handed over by the caller.
 ///
 /// ```

@@ -6,12 +6,12 @@ use std::{io, time::Duration};
 use socket2::SockRef;
 
 #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
-pub(super) fn set_reuse_port(_: &SockRef<'_>) -> io::Result<()> {
+pub(crate) fn set_reuse_port(_: &SockRef<'_>) -> io::Result<()> {
     Err(missing())
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
-pub(super) fn set_reuse_port(socket: &SockRef<'_>) -> io::Result<()> {
+pub(crate) fn set_reuse_port(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 

@@ -1,12 +1,16 @@
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use chaski_core::{
     Conn, Description, EffectiveSocketOptions, IntoBoxError, Service, Shutdown, ShutdownSignal, SocketAddrs,
 };
-use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpSocket, TcpStream, ToSocketAddrs},
+    runtime::Handle,
+};
 
 use super::adopt::socket_addrs;
-use crate::{BindError, SocketOptions, accept};
+use crate::{BindError, SocketOptions, accept, options, workers};
 
 /// Accepts TCP connections and hands each to a service.
 ///
@@ -39,6 +43,8 @@ use crate::{BindError, SocketOptions, accept};
 /// [`ShutdownSignal`]; [`without_facts`](Self::without_facts) records none of them.
 pub struct TcpListener {
     socket: tokio::net::TcpListener,
+    /// Whether the socket was made here, and more like it may be.
+    own: bool,
     options: SocketOptions,
     max_connections: usize,
     facts: bool,
@@ -73,7 +79,7 @@ impl TcpListener {
         let mut failure = None;
         for addr in addrs {
             match listen(addr, &options) {
-                Ok(socket) => return Ok(Self::around(socket, options)),
+                Ok(socket) => return Ok(Self::around(socket, true, options)),
                 Err(source) => failure = Some(BindError { addr: addr.to_string(), source }),
             }
         }
@@ -95,11 +101,11 @@ impl TcpListener {
     /// Outside a tokio runtime with IO enabled.
     pub fn from_std(socket: std::net::TcpListener, options: SocketOptions) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self::around(tokio::net::TcpListener::from_std(socket)?, options))
+        Ok(Self::around(tokio::net::TcpListener::from_std(socket)?, false, options))
     }
 
-    fn around(socket: tokio::net::TcpListener, options: SocketOptions) -> Self {
-        Self { socket, options, max_connections: Self::DEFAULT_MAX_CONNECTIONS, facts: true }
+    fn around(socket: tokio::net::TcpListener, own: bool, options: SocketOptions) -> Self {
+        Self { socket, own, options, max_connections: Self::DEFAULT_MAX_CONNECTIONS, facts: true }
     }
 
     /// Limits how many connections are open at a time, at least one. What comes beyond waits in the kernel's backlog.
@@ -144,8 +150,8 @@ impl TcpListener {
     /// Outside a tokio runtime with time enabled.
     pub async fn serve<S: Service<Conn<TcpStream>, Error: IntoBoxError>>(self, service: S, shutdown: &Shutdown) {
         self.describe(&service).warn_of_unmet();
-        let max_connections = self.max_connections;
-        accept::serve(self, service, max_connections, shutdown).await;
+        let slots = accept::slots(self.max_connections);
+        accept::serve(self, Arc::new(service), slots, shutdown).await;
     }
 
     /// Accepts one connection, for servers with a loop of their own. Such a loop has to take permits and to go on after
@@ -205,6 +211,39 @@ impl accept::Source for TcpListener {
 
     fn ready(&self, io: TcpStream, peer: &SocketAddr, signal: ShutdownSignal) -> io::Result<Conn<TcpStream>> {
         Self::ready(self, io, *peer, Some(signal))
+    }
+}
+
+impl workers::Split for TcpListener {
+    fn split(self, runtimes: &[Handle]) -> io::Result<Vec<Self>> {
+        let addr = self.local_addr()?;
+        // Only Linux spreads connections over the sockets of a port. The option is set on a socket that is bound already, so
+        // that a second process which binds the port is still refused.
+        let spread = cfg!(any(target_os = "linux", target_os = "android")) && self.own && runtimes.len() > 1;
+        if spread {
+            options::share_port(&SockRef::from(&self.socket))?;
+        }
+        let Self { socket, own, options, max_connections, facts } = self;
+        let first = socket.into_std()?;
+        let mut parts = Vec::with_capacity(runtimes.len());
+        for (n, runtime) in runtimes.iter().enumerate() {
+            // A socket belongs to the runtime in which it is made.
+            let _inside = runtime.enter();
+            let socket = match spread && n > 0 {
+                true => listen(addr, &options.clone().with_reuse_port(true))?,
+                false => tokio::net::TcpListener::from_std(first.try_clone()?)?,
+            };
+            parts.push(Self { socket, own, options: options.clone(), max_connections, facts });
+        }
+        Ok(parts)
+    }
+
+    fn max_connections(&self) -> usize {
+        self.max_connections
+    }
+
+    fn describe_over<S: Service<Conn<TcpStream>>>(&self, service: &S) -> Description {
+        self.describe(service)
     }
 }
 

@@ -1,10 +1,13 @@
-use std::{fmt, io, path::Path};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use chaski_core::{Conn, Description, IntoBoxError, Service, Shutdown, ShutdownSignal};
-use tokio::net::{UnixSocket, UnixStream};
+use tokio::{
+    net::{UnixSocket, UnixStream},
+    runtime::Handle,
+};
 
 use super::{PeerCredentials, UnixAddr, adopt::with_facts, file::SocketFile};
-use crate::{BindError, SocketOptions, TcpListener, accept};
+use crate::{BindError, SocketOptions, TcpListener, accept, workers};
 
 /// Accepts connections on a Unix socket and hands each to a service.
 ///
@@ -202,8 +205,8 @@ impl UnixListener {
         S: Service<Conn<UnixStream>, Error: IntoBoxError>,
     {
         self.describe(&service).warn_of_unmet();
-        let max_connections = self.max_connections;
-        accept::serve(self, service, max_connections, shutdown).await;
+        let slots = accept::slots(self.max_connections);
+        accept::serve(self, Arc::new(service), slots, shutdown).await;
     }
 
     /// Accepts one connection, for servers with a loop of their own. Such a loop has to take permits and to go on after
@@ -248,7 +251,7 @@ impl UnixListener {
 
 /// Who connected, for logs. Clients' sockets have no names.
 #[derive(Debug)]
-pub(crate) struct Peer(Option<PeerCredentials>);
+pub struct Peer(Option<PeerCredentials>);
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -271,6 +274,29 @@ impl accept::Source for UnixListener {
 
     fn ready(&self, io: UnixStream, _: &Peer, signal: ShutdownSignal) -> io::Result<Conn<UnixStream>> {
         Ok(Self::ready(self, io, Some(signal)))
+    }
+}
+
+impl workers::Split for UnixListener {
+    fn split(self, runtimes: &[Handle]) -> io::Result<Vec<Self>> {
+        let Self { mut file, socket, addr, max_connections, facts } = self;
+        let first = socket.into_std()?;
+        let mut parts = Vec::with_capacity(runtimes.len());
+        for runtime in runtimes {
+            // A path has one socket: all accept from it. It belongs to the runtime in which its descriptor is registered.
+            let _inside = runtime.enter();
+            let socket = tokio::net::UnixListener::from_std(first.try_clone()?)?;
+            parts.push(Self { file: file.take(), socket, addr: addr.clone(), max_connections, facts });
+        }
+        Ok(parts)
+    }
+
+    fn max_connections(&self) -> usize {
+        self.max_connections
+    }
+
+    fn describe_over<S: Service<Conn<UnixStream>>>(&self, service: &S) -> Description {
+        self.describe(service)
     }
 }
 

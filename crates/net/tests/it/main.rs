@@ -28,5 +28,8 @@ mod unix;
 #[cfg(test)]
 mod unmet;
 #[cfg(test)]
+#[cfg(unix)]
+mod workers;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod zone;
