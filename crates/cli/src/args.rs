@@ -12,7 +12,7 @@ use crate::{listen::Bind, rules::RuleArgs, users::UserArgs};
 pub(crate) struct Args {
     /// What to log to standard error: a level (error, warn, info, debug, trace), or directives such as
     /// `info,chaski_net=debug`.
-    #[arg(long, global = true, env = "CHASKI_LOG", value_name = "FILTER", default_value = "warn")]
+    #[arg(long, global = true, env = "CHASKI_LOG", value_name = "FILTER", default_value = "warn", value_parser = log_filter)]
     pub(crate) log_level: String,
 
     #[command(subcommand)]
@@ -51,15 +51,20 @@ pub(crate) enum Serve {
 }
 
 /// What every server is told.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ListenArgs {
-    /// How many connections of each --bind may be open at a time; those beyond wait to be accepted.
+    /// How many connections of each --bind may be open at a time, on all threads together; those beyond wait to be accepted.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = positive())]
     pub(crate) max_connections: u64,
 
     /// How many threads serve connections. Default: one for each core.
     #[arg(long, value_name = "N", value_parser = positive())]
     pub(crate) threads: Option<u64>,
+
+    /// Keeps every connection on the thread that accepted it: no thread takes work over from another. Costs less for each
+    /// request and does not balance, which suits many connections with little work each.
+    #[arg(long)]
+    pub(crate) per_core: bool,
 
     /// How long connections may take to finish after SIGINT or SIGTERM before they are cut. A second signal cuts at once.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -141,6 +146,23 @@ fn limit(value: &str) -> Result<Duration, String> {
         Ok(Duration::ZERO) => Err("a limit of no time lets nothing through".to_owned()),
         Ok(limit) => Ok(limit),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Reads a log filter. A word alone that is no level would be taken for a target, all of whose events are wanted, so that a
+/// misspelt level logs nothing: a target has to say its level.
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+    let is_understood = |directive: &str| {
+        directive.contains(['=', '[']) || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
+    };
+    match text.split(',').map(str::trim).find(|directive| !is_understood(directive)) {
+        None => Ok(text.to_owned()),
+        Some(directive) => {
+            let levels = LEVELS.join(", ");
+            Err(format!("{directive:?} is not a level ({levels}), nor a directive such as chaski_net=debug"))
+        }
     }
 }
 

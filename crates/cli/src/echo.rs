@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     args::EchoArgs,
+    descriptors,
     listen::Listeners,
     run::{self, Failure, Signals},
 };
@@ -22,13 +23,14 @@ use crate::{
 const MAX_BODY: usize = 1024 * 1024;
 
 pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
-    run::run(args.listen.threads, async {
+    run::run(&args.listen, async |workers| {
         let signals = Signals::new()?;
         let listeners = Listeners::bind(&args.bind, &args.listen).await?;
+        descriptors::check(1, args.bind.len(), &args.listen);
         run::announce("serve echo", &listeners);
         let shutdown = Shutdown::new();
         let stack = Http1Server::new(service_fn(echo));
-        Ok(run::serve(listeners, stack, &shutdown, signals, &args.listen).await)
+        run::serve(listeners, workers, stack, &shutdown, signals, &args.listen).await
     })
 }
 

@@ -1,12 +1,12 @@
 //! Where a command listens: TCP and Unix sockets, one or several, all for one service.
 
-use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc, task::Poll};
+use std::{fmt, future::Future, io, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc, task::Poll};
 
 use chaski_core::{
     BoxIo, Conn, Description, EffectiveSocketOptions, IntoBoxError, Service, ServiceExt, Shutdown, ShutdownSignal,
     SocketAddrs, display_chain,
 };
-use chaski_net::{BindError, PeerCredentials, TcpListener, UnixAddr, UnixListener};
+use chaski_net::{BindError, PeerCredentials, TcpListener, UnixAddr, UnixListener, Workers};
 
 use crate::{args::ListenArgs, run::Failure};
 
@@ -118,41 +118,55 @@ impl Listeners {
         })
     }
 
-    /// Serves connections of all listeners until draining begins. Dropping the future closes the listeners.
-    pub(crate) async fn serve<S>(self, service: S, shutdown: &Shutdown)
+    /// Serves connections of all listeners until draining begins, on the workers if there are any. Dropping the future closes
+    /// the listeners.
+    pub(crate) async fn serve<S>(self, workers: Option<&Workers>, service: S, shutdown: &Shutdown) -> io::Result<()>
     where
         S: Service<Conn<BoxIo>, Error: IntoBoxError>,
     {
         let service = Arc::new(service);
-        let mut serving: Vec<_> =
-            self.0.into_iter().map(|listener| Some(Box::pin(listener.serve(Arc::clone(&service), shutdown)))).collect();
+        let mut serving: Vec<_> = self
+            .0
+            .into_iter()
+            .map(|listener| Some(Box::pin(listener.serve(workers, Arc::clone(&service), shutdown))))
+            .collect();
         // In this task, all of them: dropped together, they are closed together, and at once.
         std::future::poll_fn(|cx| {
             for slot in &mut serving {
-                if slot.as_mut().is_some_and(|serving| serving.as_mut().poll(cx).is_ready()) {
+                if let Some(Poll::Ready(ended)) = slot.as_mut().map(|serving| serving.as_mut().poll(cx)) {
                     *slot = None;
+                    ended?;
                 }
             }
-            if serving.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+            if serving.iter().all(Option::is_none) { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
-        .await;
+        .await
     }
 }
 
 impl Listener {
-    async fn serve<S>(self, service: Arc<S>, shutdown: &Shutdown)
+    async fn serve<S>(self, workers: Option<&Workers>, service: Arc<S>, shutdown: &Shutdown) -> io::Result<()>
     where
         S: Service<Conn<BoxIo>, Error: IntoBoxError>,
     {
         // Boxed, so that the stack below is compiled for one kind of connection.
         match self {
             Self::Tcp(listener, _) => {
-                listener.serve(ServiceExt::map_input(service, |conn: Conn<_>| conn.map_io(boxed)), shutdown).await;
+                let service = ServiceExt::map_input(service, |conn: Conn<_>| conn.map_io(boxed));
+                match workers {
+                    Some(workers) => return workers.serve(listener, service, shutdown).await,
+                    None => listener.serve(service, shutdown).await,
+                }
             }
             Self::Unix(listener, _) => {
-                listener.serve(ServiceExt::map_input(service, |conn: Conn<_>| conn.map_io(boxed)), shutdown).await;
+                let service = ServiceExt::map_input(service, |conn: Conn<_>| conn.map_io(boxed));
+                match workers {
+                    Some(workers) => return workers.serve(listener, service, shutdown).await,
+                    None => listener.serve(service, shutdown).await,
+                }
             }
         }
+        Ok(())
     }
 }
 

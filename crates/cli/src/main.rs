@@ -4,6 +4,7 @@
 //! line is wrong.
 
 mod args;
+mod descriptors;
 mod echo;
 mod listen;
 mod proxy;

@@ -6,12 +6,14 @@ use std::{
 };
 
 use chaski_core::Shutdown;
+use chaski_net::Workers;
 use chaski_proxy::Rules;
 use chaski_stacks::{ForwardProxyConfig, forward_proxy};
 use chaski_telemetry::{AccessLogGuard, AccessLogSink, Metrics};
 
 use crate::{
     args::ProxyArgs,
+    descriptors,
     listen::{self, Bind, Listeners},
     run::{self, Failure, Signals},
     users::Reloading,
@@ -19,7 +21,8 @@ use crate::{
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
     refuse_open(&args)?;
-    run::run(args.listen.threads, serve(args))
+    let listen = args.listen.clone();
+    run::run(&listen, |workers| serve(args, workers))
 }
 
 /// A proxy that strangers can reach serves strangers: that is not done unasked.
@@ -36,7 +39,7 @@ fn refuse_open(args: &ProxyArgs) -> Result<(), Failure> {
     }
 }
 
-async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
+async fn serve(args: ProxyArgs, workers: Option<Workers>) -> Result<ExitCode, Failure> {
     let signals = Signals::new()?;
     let users_file = args.users.load()?;
     // Bound before anything is printed or served; to explain the stack, nothing has to be free.
@@ -53,6 +56,9 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         .with_idle_timeout(args.idle_timeout)
         .with_metrics(metrics.clone());
     config = args.users.apply(users_file.as_ref(), config);
+    if let Some(workers) = &workers {
+        config = config.with_workers(workers.count());
+    }
     let mut log = None;
     if let Some(format) = args.access_log.of_lines() {
         let (sink, guard) =
@@ -65,9 +71,11 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         return print(&listen::describe("chaski proxy", &args.bind, &args.listen, &stack).to_string());
     };
     let reloading = users_file.map(Reloading::new).transpose()?;
+    // A tunnel, or a request under way, has two ends.
+    descriptors::check(2, args.bind.len(), &args.listen);
     run::announce("proxy", &listeners);
     let shutdown = Shutdown::new();
-    let serving = run::serve(listeners, stack, &shutdown, signals, &args.listen);
+    let serving = run::serve(listeners, workers, stack, &shutdown, signals, &args.listen);
     let code = match reloading {
         Some(reloading) => tokio::select! {
             code = serving => code,
@@ -79,7 +87,7 @@ async fn serve(args: ProxyArgs) -> Result<ExitCode, Failure> {
         end(&sink, guard);
     }
     run::tell(format_args!("chaski: {}", metrics.snapshot()));
-    Ok(code)
+    code
 }
 
 /// Writes the lines of the access log that are still queued, and tells what of the log is missing.

@@ -4,19 +4,22 @@ use std::{
     fmt,
     future::Future,
     io::{self, Write},
+    num::NonZeroUsize,
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
 
 use chaski_core::{BoxIo, Conn, IntoBoxError, Service, Shutdown, display_chain};
+use chaski_net::Workers;
 use chaski_telemetry::LogConfig;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
 };
 
-use crate::{args::ListenArgs, listen::Listeners};
+use crate::{args::ListenArgs, descriptors, listen::Listeners};
 
 /// Tells the status of a command, one line on standard error. Where nobody reads it any more, the line is lost: that is no
 /// reason to stop serving, as the panic of `eprintln!` would.
@@ -56,29 +59,23 @@ pub(crate) fn logs(filter: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("--log-level: {}", display_chain(&error))))
 }
 
-/// Runs a command to its end: on one thread without hand-overs, else on as many as asked for.
+/// Runs a command to its end: on one thread without hand-overs, or on as many as asked for. With `--per-core` these serve
+/// connections, and the command itself has one more, which waits for signals.
 ///
 /// What blocks a thread then is left behind. The system's resolver can take minutes for a name whose servers are silent, and
 /// cannot be interrupted; the program would have drained its connections, and still not end.
-pub(crate) fn run(
-    threads: Option<u64>,
-    command: impl Future<Output = Result<ExitCode, Failure>>,
-) -> Result<ExitCode, Failure> {
-    raise_open_files();
-    let runtime = runtime(threads)?;
-    let outcome = runtime.block_on(command);
+pub(crate) fn run<F>(args: &ListenArgs, command: impl FnOnce(Option<Workers>) -> F) -> Result<ExitCode, Failure>
+where
+    F: Future<Output = Result<ExitCode, Failure>>,
+{
+    descriptors::raise();
+    let (runtime, workers) = match args.per_core {
+        true => (runtime(Some(1))?, Some(workers(args.threads)?)),
+        false => (runtime(args.threads)?, None),
+    };
+    let outcome = runtime.block_on(command(workers));
     runtime.shutdown_background();
     outcome
-}
-
-/// Raises the soft limit of open files to the hard one. A proxied connection takes two; the usual soft limit of 1,024 is there
-/// for programs that use select(2), and is met long before that of connections.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // Where it cannot be raised, fewer connections are accepted at a time.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    }
 }
 
 fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {
@@ -86,12 +83,22 @@ fn runtime(threads: Option<u64>) -> Result<Runtime, Failure> {
         Some(1) => Builder::new_current_thread(),
         Some(threads) => {
             let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(usize::try_from(threads).unwrap_or(usize::MAX).min(1024));
+            builder.worker_threads(bounded(threads).get());
             builder
         }
         None => Builder::new_multi_thread(),
     };
     builder.enable_all().build().map_err(|error| Failure::system("cannot start the runtime", &error))
+}
+
+fn workers(threads: Option<u64>) -> Result<Workers, Failure> {
+    let started = threads.map_or_else(Workers::per_core, |threads| Workers::new(bounded(threads)));
+    started.map_err(|error| Failure::system("cannot start the threads", &error))
+}
+
+/// More than any machine has cores. The command line lets no zero through.
+fn bounded(threads: u64) -> NonZeroUsize {
+    usize::try_from(threads.min(1024)).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// SIGINT and SIGTERM.
@@ -118,19 +125,29 @@ impl Signals {
 /// Serves until a signal, drains, and tells what became of the connections.
 pub(crate) async fn serve<S>(
     listeners: Listeners,
+    workers: Option<Workers>,
     service: S,
     shutdown: &Shutdown,
     mut signals: Signals,
     args: &ListenArgs,
-) -> ExitCode
+) -> Result<ExitCode, Failure>
 where
     S: Service<Conn<BoxIo>, Error: IntoBoxError>,
 {
-    let name = tokio::select! {
-        name = signals.next() => name,
-        () = listeners.serve(service, shutdown) => "shutdown",
+    let name = {
+        let mut serving = pin!(listeners.serve(workers.as_ref(), service, shutdown));
+        let (name, ended) = tokio::select! {
+            name = signals.next() => {
+                shutdown.begin();
+                // New connections are refused from here on. Workers come to it in their own time, and what they accept until
+                // then is drained too.
+                (name, timeout(args.drain_timeout, &mut serving).await.unwrap_or(Ok(())))
+            }
+            ended = &mut serving => ("shutdown", ended),
+        };
+        ended.map_err(|error| Failure::system("cannot listen on all threads", &error))?;
+        name
     };
-    // The listeners were dropped with their future: new connections are refused from here on.
     let open = shutdown.open();
     if open > 0 {
         let limit = humantime::format_duration(args.drain_timeout);
@@ -144,7 +161,7 @@ where
         }
     };
     tell(format_args!("chaski: stopped: {} connections drained, {} cut", report.drained, report.cut));
-    if report.cut == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if report.cut == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Says where a server listens: the lines that scripts wait for, one for each listener.
@@ -158,16 +175,21 @@ pub(crate) fn announce(what: &str, listeners: &Listeners) {
 mod tests {
     use std::sync::mpsc;
 
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Args, Command, Serve};
 
     /// As a look-up of a name does whose servers are silent.
     #[test]
     fn a_command_ends_though_a_thread_is_blocked() {
-        for threads in [Some(1), Some(2), None] {
+        for threads in [&["--threads", "1"][..], &["--threads", "2"], &["--per-core"], &[]] {
+            let args = Args::parse_from([&["chaski", "serve", "echo"], threads].concat());
+            let Command::Serve(Serve::Echo(args)) = args.command else { panic!("another command") };
             let (hold, held) = mpsc::channel::<()>();
             let (done, ended) = mpsc::channel();
             std::thread::spawn(move || {
-                let code = run(threads, async {
+                let code = run(&args.listen, async |_| {
                     let (begun, begins) = tokio::sync::oneshot::channel();
                     tokio::task::spawn_blocking(move || {
                         let _ = begun.send(());

@@ -6,7 +6,7 @@ use chaski_http_core::{
     Http1ClientConfig, Http1Connector, Http1Error, Http1Server, Http1ServerConfig, Http1ServerError,
 };
 use chaski_middleware::Rate;
-use chaski_net::{Dialer, Relay, RelayConfig};
+use chaski_net::{Dialer, PerWorker, Relay, RelayConfig};
 use chaski_proxy::{CallerLimitLayer, Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
 
@@ -24,6 +24,7 @@ pub struct ForwardProxyConfig {
     access_log: Option<AccessLogSink>,
     metrics: Metrics,
     header_layout: bool,
+    workers: NonZeroUsize,
 }
 
 impl Default for ForwardProxyConfig {
@@ -38,6 +39,7 @@ impl Default for ForwardProxyConfig {
             access_log: None,
             metrics: Metrics::new(),
             header_layout: false,
+            workers: NonZeroUsize::MIN,
         }
     }
 }
@@ -129,6 +131,15 @@ impl ForwardProxyConfig {
         self.header_layout = keep;
         self
     }
+
+    /// Keeps connections to origins apart for each of so many threads, [`Workers::count`](chaski_net::Workers::count): those
+    /// that a thread has opened are used again on it alone, and the limits of open ones hold for each. Everything else is one
+    /// for all. Default: 1, for the runtimes of tokio.
+    #[must_use]
+    pub fn with_workers(mut self, workers: NonZeroUsize) -> Self {
+        self.workers = workers;
+        self
+    }
 }
 
 /// An HTTP forward proxy: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
@@ -148,6 +159,7 @@ pub fn forward_proxy<IO: Io>(
         access_log,
         metrics,
         header_layout,
+        workers,
     } = config;
     // In Via, and in the Proxy-Status of all that answer here.
     let name = Pseudonym::random();
@@ -155,22 +167,24 @@ pub fn forward_proxy<IO: Io>(
     let dialer = Arc::new(
         Dialer::new().with_policy(rules).with_connect_timeout(connect_timeout).with_total_timeout(connect_timeout),
     );
-    let client = Client::with_config(
-        Http1Connector::new(
-            Arc::clone(&dialer),
-            // Bounds what an origin can hold up: the client's connection, and with it one of the listener's permits.
-            Http1ClientConfig::default()
-                .with_head_timeout(Some(idle_timeout))
-                .with_body_timeout(Some(idle_timeout))
-                .with_header_layout(header_layout),
-        ),
-        // The dialer has the limit of a dial already, and its errors say more; the wait before it is the client's. What becomes
-        // of an expectation is for the client to decide whose it is.
-        ClientConfig::default()
-            .with_connect_timeout(None)
-            .with_wait_timeout(connect_timeout)
-            .with_retry_without_expectation(false),
-    );
+    let client = || {
+        Client::with_config(
+            Http1Connector::new(
+                Arc::clone(&dialer),
+                // Bounds what an origin can hold up: the client's connection, and with it one of the listener's permits.
+                Http1ClientConfig::default()
+                    .with_head_timeout(Some(idle_timeout))
+                    .with_body_timeout(Some(idle_timeout))
+                    .with_header_layout(header_layout),
+            ),
+            // The dialer has the limit of a dial already, and its errors say more; the wait before it is the client's. What becomes
+            // of an expectation is for the client to decide whose it is.
+            ClientConfig::default()
+                .with_connect_timeout(None)
+                .with_wait_timeout(connect_timeout)
+                .with_retry_without_expectation(false),
+        )
+    };
     let requests = stack(
         (
             // Outermost, so that what is refused is counted and logged too.
@@ -185,7 +199,7 @@ pub fn forward_proxy<IO: Io>(
         ),
         ForwardProxy::new(
             // Below the proxy, which knows no HTTP engine: it tells the client what became of the connection.
-            ServiceExt::map_err(client, name_the_end),
+            ServiceExt::map_err(PerWorker::new(workers, client), name_the_end),
             dialer,
             RecordedRelay::new(Relay::new(RelayConfig::default().with_idle(idle_timeout))),
         )

@@ -102,6 +102,43 @@ fn connections_beyond_the_limit_wait() {
     assert!(read_head(&mut second).starts_with("HTTP/1.1 200 "));
 }
 
+/// `--per-core`: a runtime for each thread, all of which serve every listener, and all of which are drained.
+#[test]
+fn a_proxy_with_a_runtime_for_each_thread_serves_and_drains() {
+    let socket = crate::support::folder("per-core").join("proxy.sock");
+    let unix = format!("unix:{}", socket.display());
+    let proxy = Chaski::proxy(&["--per-core", "--threads", "2", "--bind", &unix]);
+    let mut tunnels = Vec::new();
+    for _ in 0..8 {
+        let (addr, origin) = origin(|mut stream| {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            stream.write_all(&byte).unwrap();
+        });
+        tunnels.push((tunnel(&proxy, addr), origin));
+    }
+    let mut local = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    local.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    local.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    proxy.signal("TERM");
+    proxy.told("draining 8 connections");
+    assert!(std::net::TcpStream::connect(proxy.addr).is_err(), "the port is still open");
+    for (mut client, origin) in tunnels {
+        client.write_all(b"x").unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"x");
+        drop(client);
+        origin.join().unwrap();
+    }
+    let (status, _, stderr) = proxy.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("stopped: 8 connections drained, 0 cut"), "{stderr}");
+}
+
 /// A script often reads the start-up line and goes away. What nobody reads is lost; it is no reason to fail.
 #[test]
 fn a_reader_of_messages_that_has_gone_harms_nothing() {

@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod access_log;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(test)]
 mod echo;
 #[cfg(test)]
 mod lifecycle;

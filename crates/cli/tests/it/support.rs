@@ -41,13 +41,17 @@ impl Chaski {
     }
 
     pub(crate) fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = command(env!("CARGO_BIN_EXE_chaski"))
-            .args(args)
-            .envs(env.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(command(env!("CARGO_BIN_EXE_chaski")).args(args).envs(env.iter().copied()))
+    }
+
+    /// With so many descriptors and no more.
+    pub(crate) fn start_with_descriptors(descriptors: u32, args: &[&str]) -> Self {
+        let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        Self::spawn(command("sh").args(["-c", &limited, env!("CARGO_BIN_EXE_chaski")]).args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (lines, announced) = mpsc::channel();
         let (tell, told) = mpsc::channel();
@@ -109,6 +113,14 @@ impl Chaski {
     pub(crate) fn stop(self) -> (ExitStatus, String, String) {
         self.signal("TERM");
         self.wait()
+    }
+
+    /// What it has used of the processors, in ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // proc_pid_stat(5): utime and stime are the fields 14 and 15; the name, which may hold anything, ends with the last `)`.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
     /// A line of /proc/PID/status, in KiB.

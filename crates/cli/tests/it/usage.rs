@@ -28,6 +28,8 @@ fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
         (&["proxy", "--threads", "0"], "--threads"),
         (&["proxy", "--frobnicate"], "--frobnicate"),
         (&["--log-level", "chaski=loud", "proxy"], "loud"),
+        (&["--log-level", "chatty", "proxy"], "error, warn, info, debug, trace, off"),
+        (&["--log-level", "warn,chaski_net", "proxy"], "\"chaski_net\""),
         (&["prxy"], "prxy"),
         (&[], "Usage"),
     ] {
