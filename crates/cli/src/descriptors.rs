@@ -18,7 +18,7 @@ pub(crate) fn raise() {
 }
 
 /// Warns when the limit of connections cannot be reached, because each takes `of_each` descriptors. The pipes that a busy tunnel
-/// takes besides are not counted: without them it goes on more slowly.
+/// takes besides are not counted: without them it goes on more slowly. Told behind the addresses, for which scripts wait.
 pub(crate) fn check(of_each: u64, listeners: usize, args: &ListenArgs) {
     let connections = args.max_connections.saturating_mul(u64::try_from(listeners).unwrap_or(u64::MAX));
     let needed = connections.saturating_mul(of_each).saturating_add(OTHERS);

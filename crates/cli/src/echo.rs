@@ -26,8 +26,8 @@ pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
     run::run(&args.listen, async |workers| {
         let signals = Signals::new()?;
         let listeners = Listeners::bind(&args.bind, &args.listen).await?;
-        descriptors::check(1, args.bind.len(), &args.listen);
         run::announce("serve echo", &listeners);
+        descriptors::check(1, args.bind.len(), &args.listen);
         let shutdown = Shutdown::new();
         let stack = Http1Server::new(service_fn(echo));
         run::serve(listeners, workers, stack, &shutdown, signals, &args.listen).await

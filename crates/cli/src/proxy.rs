@@ -71,9 +71,9 @@ async fn serve(args: ProxyArgs, workers: Option<Workers>) -> Result<ExitCode, Fa
         return print(&listen::describe("chaski proxy", &args.bind, &args.listen, &stack).to_string());
     };
     let reloading = users_file.map(Reloading::new).transpose()?;
+    run::announce("proxy", &listeners);
     // A tunnel, or a request under way, has two ends.
     descriptors::check(2, args.bind.len(), &args.listen);
-    run::announce("proxy", &listeners);
     let shutdown = Shutdown::new();
     let serving = run::serve(listeners, workers, stack, &shutdown, signals, &args.listen);
     let code = match reloading {
