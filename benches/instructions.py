@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""User-space instructions and heap allocations per request of an HTTP server on loopback.
+"""User-space instructions and heap allocations per request of an HTTP server on loopback, or per call of a function.
 
     benches/instructions.py [--workload NAME] [--origin HOST:PORT] [--profile FILE] PORT PROGRAM [ARGUMENT...]
+    benches/instructions.py [--profile FILE] calls PROGRAM [ARGUMENT...]
 
 Runs the program twice under callgrind, for two numbers of requests over 64 keep-alive connections; the difference is the
 cost of a request, free of start-up and of noise. Needs valgrind. The program has to stop at SIGTERM. Build it with
@@ -10,6 +11,8 @@ CARGO_INCREMENTAL=0: an incremental release build costs 4 to 9% more instruction
 Workloads: `hello` is a GET with nothing but Host, `browser` one with 13 more fields of a real browser, `pipelined` 16 of
 the first kind in one segment, `upload` a POST of 8 KiB in 8 chunks to /upload, `absolute` a GET in absolute-form for the
 origin, which has to run already. Answers have a Content-Length.
+
+With `calls` for a port, the program is no server: it is told the number as its last argument, and ends by itself.
 """
 
 import argparse
@@ -62,17 +65,21 @@ def load(port, server, batch, size, count):
             requests.receive(connection, size)
 
 
-def run(port, program, batch, size, count, out):
-    """The instructions and allocations of a whole run."""
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, *program]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def serve(port, program, batch, size, count):
+    """The whole run of a server."""
+    server = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         load(port, server, batch, size, count)
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate()
-    with open(out) as file:
-        return totals(file.read())
+
+
+def call(program, count):
+    """The whole run of a program that ends."""
+    result = subprocess.run([*program, str(count)], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"the program failed: {result.stderr[-2000:]}")
 
 
 def totals(text):
@@ -89,7 +96,7 @@ def main():
     parser.add_argument("--workload", choices=WORKLOADS, default="hello")
     parser.add_argument("--origin", help="of the absolute workload", metavar="HOST:PORT")
     parser.add_argument("--profile", help="keep the longer run's profile, for callgrind_annotate", metavar="FILE")
-    parser.add_argument("port", type=int)
+    parser.add_argument("port", help="where the program listens; `calls` if it does not")
     parser.add_argument("program", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     if not args.program:
@@ -98,18 +105,31 @@ def main():
         parser.error("the absolute workload needs --origin")
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed")
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", args.port)) == 0:
-            raise SystemExit(f"port {args.port} is in use")
-    batch, size = WORKLOADS[args.workload](f"127.0.0.1:{args.port}", args.origin)
+    calls = args.port == "calls"
+    if not calls:
+        port = int(args.port)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                raise SystemExit(f"port {port} is in use")
+        batch, size = WORKLOADS[args.workload](f"127.0.0.1:{port}", args.origin)
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        results = [run(args.port, args.program, batch, size, count, out) for count in (FEW, MANY)]
+        program = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, *args.program]
+        for count in (FEW, MANY):
+            if calls:
+                call(program, count)
+            else:
+                serve(port, program, batch, size, count)
+            with open(out) as file:
+                results.append(totals(file.read()))
         if args.profile:
             shutil.copy(out, args.profile)
     instructions, allocations = ((many - few) / (MANY - FEW) for few, many in zip(*results))
-    name = os.path.basename(args.program[0])
-    print(f"{name} {args.workload}: {instructions:.0f} instructions, {allocations:.2f} allocations per request")
+    name, what, each = os.path.basename(args.program[0]), args.workload, "request"
+    if calls:
+        what, each = " ".join(args.program[1:]), "call"
+    print(f"{name} {what}: {instructions:.0f} instructions, {allocations:.2f} allocations per {each}")
 
 
 if __name__ == "__main__":

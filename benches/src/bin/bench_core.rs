@@ -1,0 +1,105 @@
+//! `bench-core WORK COUNT`: does a small piece of work so many times. `direct` calls a service, `layers` the same behind ten
+//! layers that do nothing; `facts` records three facts in the scope of a message and looks five up, `http-facts` does so in
+//! the `Extensions` of the `http` crate.
+
+use std::{convert::Infallible, hint::black_box};
+
+use chaski::{BoxError, Extensions, Layer, Service, service_fn, stack};
+
+fn main() -> Result<(), BoxError> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [work, count] = args.as_slice() else {
+        return Err("usage: bench-core direct|layers|facts|http-facts COUNT".into());
+    };
+    let count = count.parse()?;
+    match work.as_str() {
+        "direct" => call(count, service_fn(leaf)),
+        "layers" => {
+            call(count, stack((Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain), service_fn(leaf)))
+        }
+        "facts" => facts(count),
+        "http-facts" => http_facts(count),
+        other => Err(format!("no work is called {other}").into()),
+    }
+}
+
+async fn leaf(number: u64) -> Result<u64, Infallible> {
+    Ok(number + 1)
+}
+
+/// A layer that does nothing.
+struct Plain;
+
+/// What [`Plain`] makes of a service.
+struct Around<S>(S);
+
+impl<S> Layer<S> for Plain {
+    type Service = Around<S>;
+
+    fn layer(&self, inner: S) -> Around<S> {
+        Around(inner)
+    }
+}
+
+impl<S: Service<u64>> Service<u64> for Around<S> {
+    type Output = S::Output;
+    type Error = S::Error;
+
+    async fn serve(&self, input: u64) -> Result<S::Output, S::Error> {
+        self.0.serve(input).await
+    }
+}
+
+fn call<S: Service<u64, Output = u64>>(count: u64, service: S) -> Result<(), BoxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(async {
+        for number in 0..count {
+            black_box(black_box(&service).serve(black_box(number)).await.is_ok());
+        }
+    });
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fact<const N: usize>(u64);
+
+/// A message of a connection with four facts.
+fn facts(count: u64) -> Result<(), BoxError> {
+    let connection = Extensions::new();
+    connection.insert(Fact::<0>(0));
+    connection.insert(Fact::<1>(1));
+    connection.insert(Fact::<2>(2));
+    connection.insert(Fact::<3>(3));
+    for number in 0..count {
+        let message = black_box(&connection).fork();
+        message.insert(Fact::<4>(number));
+        message.insert(Fact::<5>(number));
+        message.insert(Fact::<6>(number));
+        black_box(message.get::<Fact<0>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<2>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<4>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<6>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<7>>().map(|fact| fact.0));
+    }
+    Ok(())
+}
+
+fn http_facts(count: u64) -> Result<(), BoxError> {
+    let mut connection = http::Extensions::new();
+    connection.insert(Fact::<0>(0));
+    connection.insert(Fact::<1>(1));
+    connection.insert(Fact::<2>(2));
+    connection.insert(Fact::<3>(3));
+    for number in 0..count {
+        let mut message = black_box(&connection).clone();
+        message.insert(Fact::<4>(number));
+        message.insert(Fact::<5>(number));
+        message.insert(Fact::<6>(number));
+        black_box(message.get::<Fact<0>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<2>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<4>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<6>>().map(|fact| fact.0));
+        black_box(message.get::<Fact<7>>().map(|fact| fact.0));
+    }
+    Ok(())
+}
