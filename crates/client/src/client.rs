@@ -19,7 +19,7 @@ use crate::{
     expect::Expectation,
     kept::Kept,
     pool::{DialFuture, Lease, Place, Pool, Wait},
-    replay::Replay,
+    replay::is_idempotent,
     target::Key,
 };
 
@@ -151,7 +151,8 @@ where
         loop {
             let mut leased = self.connection(key, &request, place.take()).await?;
             let may_repeat_now = leased.reused && may_repeat;
-            let replay = if may_repeat_now { Replay::of(&mut request) } else { None };
+            // What the one attempt learns is not found by the other.
+            let scope = if may_repeat_now { request.split_scope() } else { None };
             match leased.send(request).await {
                 Ok(response) => match Expectation::failed(&mut expectation, &response) {
                     // Another request, as it were, which may meet a stale connection of its own.
@@ -159,7 +160,10 @@ where
                     None => return Ok(leased.hand_over(response)),
                 },
                 Err(error) => {
-                    request = once_more(key, may_repeat_now, error, replay, &leased)?;
+                    request = once_more(key, may_repeat_now, error, &leased)?;
+                    if let Some(scope) = scope {
+                        request.set_scope(scope);
+                    }
                     // RFC 9112 section 9.3.1: only what failed on a reused connection is repeated. The second attempt goes
                     // out on a fresh one, whose failure therefore ends the call.
                     may_repeat = false;
@@ -274,20 +278,19 @@ fn once_more<S: Session<Request>>(
     key: &Key,
     reused: bool,
     error: SendError<Request>,
-    replay: Option<Replay>,
     leased: &Leased<S>,
 ) -> Result<Request, ClientError> {
     let SendErrorParts { sent, response_seen, source, scope, .. } = error.into_parts();
-    match (sent, replay) {
-        (Sent::No(request), _) if reused => {
+    match sent {
+        Sent::No(request) if reused => {
             tracing::debug!(target = %key.target, error = %source, "a kept connection had gone, the request is sent on a fresh one");
             Ok(request)
         }
-        (Sent::Unknown, Some(replay)) if reused && !response_seen => {
+        Sent::Unknown(Some(request)) if reused && !response_seen && is_idempotent(request.method()) => {
             tracing::debug!(target = %key.target, error = %source, "a kept connection closed without an answer, the request is repeated");
-            Ok(replay.into_request())
+            Ok(request)
         }
-        (sent, _) => {
+        sent => {
             if let Some(fact) = leased.fact() {
                 scope.insert(fact);
             }

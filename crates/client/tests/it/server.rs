@@ -205,7 +205,9 @@ impl Scripted {
         self.line.busy.fetch_add(1, SeqCst);
         let method = request.method().to_string();
         let expects = request.headers().contains_key("expect");
-        let mut body = request.into_body();
+        let (head, mut body) = request.into_parts();
+        // As an engine does, this gives a request back whose body it had in hand.
+        let whole = body.as_full().cloned().map(|bytes| Request::from_parts(head, Body::full(bytes)));
         if expects && matches!(act, Act::RefuseExpectation | Act::RefuseExpectationLate) {
             if act == Act::RefuseExpectationLate {
                 body.frame().await;
@@ -233,7 +235,13 @@ impl Scripted {
                 self.drain();
                 Ok(http::Response::builder().header("connection", "close").body(Body::full("answer")).unwrap())
             }
-            Act::CloseSilent => Err(SendError::unknown("the peer closed").with_response_seen(false)),
+            Act::CloseSilent => {
+                let error = SendError::unknown("the peer closed").with_response_seen(false);
+                Err(match whole {
+                    Some(request) => error.with_request(request),
+                    None => error,
+                })
+            }
             Act::BreakOff => Err(SendError::unknown("the peer broke off")),
             Act::Hang | Act::CloseUnsent => std::future::pending().await,
         }

@@ -28,8 +28,9 @@ pub struct SendErrorParts<Req> {
 pub enum Sent<Req> {
     /// No: nothing of the request left, or the peer said that it did not process it. Here it is again.
     No(Req),
-    /// It may have.
-    Unknown,
+    /// It may have. The request comes back where no byte of a response was seen and all of it is still in hand, so that it
+    /// can be repeated if that does no harm.
+    Unknown(Option<Req>),
 }
 
 impl<Req> SendError<Req> {
@@ -40,7 +41,7 @@ impl<Req> SendError<Req> {
 
     /// The peer may have acted on the request.
     pub fn unknown(source: impl Into<BoxError>) -> Self {
-        Self::new(Sent::Unknown, true, source.into())
+        Self::new(Sent::Unknown(None), true, source.into())
     }
 
     fn new(sent: Sent<Req>, response_seen: bool, source: BoxError) -> Self {
@@ -53,6 +54,16 @@ impl<Req> SendError<Req> {
     #[must_use]
     pub fn with_response_seen(mut self, seen: bool) -> Self {
         self.inner.response_seen = seen;
+        self
+    }
+
+    /// Hands back a request that may have been sent, whole.
+    #[must_use]
+    pub fn with_request(mut self, request: Req) -> Self {
+        self.inner.sent = match self.inner.sent {
+            Sent::No(_) => Sent::No(request),
+            Sent::Unknown(_) => Sent::Unknown(Some(request)),
+        };
         self
     }
 
@@ -86,7 +97,7 @@ impl<Req> SendError<Req> {
     pub fn into_request(self) -> Option<Req> {
         match self.inner.sent {
             Sent::No(request) => Some(request),
-            Sent::Unknown => None,
+            Sent::Unknown(_) => None,
         }
     }
 
@@ -129,7 +140,7 @@ impl<Req> fmt::Debug for Sent<Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::No(_) => "No(..)",
-            Self::Unknown => "Unknown",
+            Self::Unknown(_) => "Unknown(..)",
         })
     }
 }
@@ -138,7 +149,7 @@ impl<Req> fmt::Display for SendError<Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.inner.sent {
             Sent::No(_) => "the request was not sent",
-            Sent::Unknown => "the request failed after it may have been sent",
+            Sent::Unknown(_) => "the request failed after it may have been sent",
         })
     }
 }
@@ -160,6 +171,15 @@ mod tests {
         assert!(!unknown.with_response_seen(false).response_seen());
         assert!(!SendError::not_sent((), "closed").response_seen());
     }
+
+    #[test]
+    fn a_request_that_may_have_been_sent_comes_back_apart() {
+        let error = SendError::unknown("reset").with_request("request");
+        assert!(!error.is_not_sent());
+        assert!(matches!(error.into_parts().sent, Sent::Unknown(Some("request"))));
+        assert_eq!(SendError::unknown("reset").with_request("request").into_request(), None);
+    }
+
     #[test]
     fn its_parts_are_all_of_it() {
         #[derive(Debug, PartialEq)]

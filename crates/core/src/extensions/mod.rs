@@ -161,6 +161,16 @@ impl Extensions {
         Self { handle: self.handle.fork() }
     }
 
+    /// Makes two of one: this handle becomes a child of its scope, and the one that is returned another child. Each sees
+    /// what was known until now and not what the other learns.
+    ///
+    /// Nothing is allocated, unlike by a [`fork`](Self::fork): nobody is left who could insert into a scope that is not in
+    /// memory yet, so its children hang on its parent.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        Self { handle: self.handle.split() }
+    }
+
     /// Whether no fact can be found through this handle: neither this scope nor any parent has one.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -96,6 +96,21 @@ impl Handle {
         Self { word: AtomicPtr::new(parent.0.as_ptr().map_addr(|addr| addr | CHILD)) }
     }
 
+    /// Makes this handle a child of its scope, and gives another child. A scope that is missing is not made: nobody can
+    /// insert into it any more, so both hang on its parent.
+    pub(super) fn split(&mut self) -> Self {
+        let word = self.word.load(Acquire);
+        if !word.is_null() && !is_child(word) {
+            let other = self.fork();
+            *self = self.fork();
+            return other;
+        }
+        // The reference is this handle's, lent.
+        let parent = ManuallyDrop::new(parent_in(word));
+        let another = ManuallyDrop::new(parent.as_ref().map(ScopeRef::another));
+        Self { word: AtomicPtr::new(if another.is_some() { word } else { ptr::null_mut() }) }
+    }
+
     /// Adds a fact to the own scope, which is made when it is missing.
     ///
     /// # Errors

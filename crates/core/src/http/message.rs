@@ -49,6 +49,12 @@ pub trait Message {
         self.existing_scope().map(Extensions::fork).unwrap_or_default()
     }
 
+    /// Makes two children of the message's scope: one becomes the message's, for an attempt; the other one is for the
+    /// attempt after it. `None` when the message has no scope.
+    fn split_scope(&mut self) -> Option<Extensions> {
+        self.carrier_mut().get_mut::<Extensions>().map(Extensions::split)
+    }
+
     /// Gives the message a scope.
     fn set_scope(&mut self, scope: Extensions) {
         self.carrier_mut().insert(scope);
@@ -120,6 +126,25 @@ mod tests {
         rebuilt.set_scope(parts.take_scope().unwrap());
         assert_eq!(rebuilt.fact(), Some(&Seen(2)));
         assert_eq!(parts.fact::<Seen>(), None);
+    }
+
+    #[test]
+    fn two_attempts_see_the_request_and_not_each_other() {
+        for known_before in [false, true] {
+            let connection = Extensions::new();
+            connection.insert(Peer(4));
+            let mut request = Request::new(());
+            assert!(request.split_scope().is_none());
+            request.set_scope(connection.fork());
+            if known_before {
+                request.scope().insert(Seen(5));
+            }
+            let other = request.split_scope().unwrap();
+            request.scope().insert(Seen(6));
+            assert_eq!((request.fact(), request.fact()), (Some(&Peer(4)), Some(&Seen(6))));
+            assert_eq!((other.get(), other.get()), (Some(&Peer(4)), known_before.then_some(&Seen(5))));
+            assert_eq!(connection.get::<Seen>(), None);
+        }
     }
 
     #[test]

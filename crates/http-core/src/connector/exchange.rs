@@ -83,7 +83,7 @@ impl<IO: Io> Exchange<IO> {
             if self.blocked && self.upload.written() == 0 {
                 self.check_silence(cx)?;
             }
-            self.poll_write(cx, request)?;
+            self.poll_write(cx)?;
             if self.upload.written() == 0 {
                 self.blocked = true;
                 self.check_silence(cx)?;
@@ -102,7 +102,7 @@ impl<IO: Io> Exchange<IO> {
     }
 
     /// Writes what can be written.
-    fn poll_write(&mut self, cx: &mut Context<'_>, request: &mut Request) -> Result<(), Http1Error> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Http1Error> {
         if self.upload.is_over() {
             return Ok(());
         }
@@ -110,9 +110,6 @@ impl<IO: Io> Exchange<IO> {
         let begun = self.upload.written() > 0;
         let result = self.upload.poll(&mut wire.io, cx);
         if !begun && self.upload.written() > 0 {
-            // From here on the request is not handed back: the memory of its fields serves the response's.
-            self.asks_upgrade = asks_upgrade(request);
-            wire.decoder.recycle(std::mem::take(request.headers_mut()));
             self.lease.touch();
         }
         match result {
@@ -132,7 +129,7 @@ impl<IO: Io> Exchange<IO> {
     }
 
     /// Reads until there is a head that ends the wait, or nothing more to be done by reading.
-    fn poll_read(&mut self, cx: &mut Context<'_>, request: &Request) -> Result<Option<ResponseHead>, Http1Error> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, request: &mut Request) -> Result<Option<ResponseHead>, Http1Error> {
         loop {
             let Some(wire) = self.lease.wire() else { return Err(Http1Error::Closed) };
             if !wire.read.bytes.is_empty()
@@ -155,7 +152,13 @@ impl<IO: Io> Exchange<IO> {
             }
             match poll_fill(&mut wire.io, &mut wire.read, cx) {
                 Poll::Ready(Ok(0)) => return Err(self.ended(None)),
-                Poll::Ready(Ok(_)) => self.heard = true,
+                Poll::Ready(Ok(_)) if !self.heard => {
+                    self.heard = true;
+                    // From here on the request is not handed back: the memory of its fields serves the response's.
+                    self.asks_upgrade = asks_upgrade(request);
+                    wire.decoder.recycle(std::mem::take(request.headers_mut()));
+                }
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Err(self.ended(Some(error))),
                 Poll::Pending => return Ok(None),
             }
@@ -269,7 +272,14 @@ impl<IO: Io> Exchange<IO> {
         let response_seen = !error.no_response_seen();
         if upload.written() > 0 {
             lease.close();
-            return SendError::unknown(error).with_response_seen(response_seen);
+            let error = SendError::unknown(error).with_response_seen(response_seen);
+            return match upload.into_whole_body() {
+                Some(body) if !response_seen => {
+                    *request.body_mut() = body;
+                    error.with_request(request)
+                }
+                _ => error,
+            };
         }
         if !matches!(error, Http1Error::RequestBody(_) | Http1Error::RequestBodyLength { .. }) {
             lease.close();

@@ -160,13 +160,17 @@ impl Upload {
         }
     }
 
+    /// The body, if nothing was taken out of it.
+    pub(super) fn into_whole_body(self) -> Option<Body> {
+        (!self.polled).then_some(self.body)
+    }
+
     /// The body of a request of which nothing was written. `None` when frames of it were taken already.
     pub(super) fn into_unsent_body(self) -> Option<Body> {
         match self.state {
             // What is left of a body that failed must not be taken for a whole one.
             State::Failed => Some(Body::new(Spent)),
-            _ if self.polled => None,
-            _ => Some(self.body),
+            _ => self.into_whole_body(),
         }
     }
 
