@@ -28,9 +28,14 @@ mod heads;
 mod input;
 mod reference;
 
+mod addresses;
 mod chunked;
+mod client;
+mod header_layout;
+mod proxy_status;
 mod request_head;
 mod response_head;
+mod rules;
 mod run;
 mod server;
 
@@ -52,7 +57,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "request_head", run: request_head::run },
     Target { name: "response_head", run: response_head::run },
     Target { name: "chunked", run: chunked::run },
+    Target { name: "header_layout", run: header_layout::run },
     Target { name: "server", run: server::run },
+    Target { name: "client", run: client::run },
+    Target { name: "addresses", run: addresses::run },
+    Target { name: "rules", run: rules::run },
+    Target { name: "proxy_status", run: proxy_status::run },
 ];
 
 /// The target of this name.

@@ -5,10 +5,12 @@
 
 mod body;
 mod head;
+mod item;
 mod stream;
 
 pub(crate) use body::chunked;
 pub(crate) use head::{Body, Fields, Request, request, response};
+pub(crate) use item::{Item, Value, item};
 pub(crate) use stream::{Answer, Ending, Received, answers, requests};
 
 /// What is found at the start of some bytes.

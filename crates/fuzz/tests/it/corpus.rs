@@ -57,5 +57,10 @@ targets! {
     request_head
     response_head
     chunked
+    header_layout
     server
+    client
+    addresses
+    rules
+    proxy_status
 }
