@@ -10,7 +10,7 @@ use super::fields::{each_field, is_token};
 use super::layout::HeaderLayout;
 use super::message::{Expectation, Framing, RequestHead, TargetForm};
 use super::scan::{Scanner, Section};
-use super::spare::Spare;
+use super::spare;
 use super::target::Target;
 
 /// The longest method that is taken. IANA's registry ends at 18 bytes
@@ -47,7 +47,6 @@ pub struct RequestDecoder {
     scanner: Scanner,
     /// The empty line that is tolerated before a request was there.
     skipped: bool,
-    spare: Spare,
 }
 
 impl RequestDecoder {
@@ -94,18 +93,12 @@ impl RequestDecoder {
         self.parse(&bytes, section).map(Some)
     }
 
-    /// Gives a map back whose memory the next head may use.
+    /// Gives a map back whose memory the next head on this thread may use.
     ///
     /// It is kept only if it is neither empty of memory nor large, so that a
-    /// connection does not hold on to what one unusual request took.
+    /// thread does not hold on to what one unusual message took.
     pub fn recycle(&mut self, headers: HeaderMap) {
-        self.spare.put(headers);
-    }
-
-    /// Frees what [`recycle`](Self::recycle) kept, for a connection that goes
-    /// idle.
-    pub fn shrink(&mut self) {
-        self.spare = Spare::default();
+        spare::put(headers);
     }
 
     /// Whether a part of a head was seen by [`decode`](Self::decode): the end
@@ -154,7 +147,7 @@ impl RequestDecoder {
         if count > limit {
             return Err(HeadError::new(HeadFault::TooManyHeaders { limit }, section.first));
         }
-        let mut headers = self.spare.take(count, limit)?;
+        let mut headers = spare::take(count, limit)?;
         let mut facts = Facts::default();
         each_field(bytes, &section, 1, |field, name, value, at| {
             facts.take(field, name, value, at, config, &mut headers)

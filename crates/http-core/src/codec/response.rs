@@ -11,7 +11,7 @@ use super::layout::HeaderLayout;
 use super::message::{Framing, ResponseHead};
 use super::names::Field;
 use super::scan::{Scanner, Section};
-use super::spare::Spare;
+use super::spare;
 
 /// Decodes the heads of the responses on one connection, one after another,
 /// interim ones included.
@@ -34,7 +34,6 @@ use super::spare::Spare;
 pub struct ResponseDecoder {
     config: HeadConfig,
     scanner: Scanner,
-    spare: Spare,
 }
 
 impl ResponseDecoder {
@@ -72,18 +71,12 @@ impl ResponseDecoder {
         self.parse(&bytes, section, method).map(Some)
     }
 
-    /// Gives a map back whose memory the next head may use.
+    /// Gives a map back whose memory the next head on this thread may use.
     ///
     /// It is kept only if it is neither empty of memory nor large, so that a
-    /// connection does not hold on to what one unusual response took.
+    /// thread does not hold on to what one unusual message took.
     pub fn recycle(&mut self, headers: HeaderMap) {
-        self.spare.put(headers);
-    }
-
-    /// Frees what [`recycle`](Self::recycle) kept, for a connection that goes
-    /// idle.
-    pub fn shrink(&mut self) {
-        self.spare = Spare::default();
+        spare::put(headers);
     }
 
     /// Whether a part of a head was seen by [`decode`](Self::decode).
@@ -102,7 +95,7 @@ impl ResponseDecoder {
             let fault = HeadFault::TooManyHeaders { limit };
             return Err(HeadError::new(fault, section.first));
         }
-        let mut headers = self.spare.take(count, limit)?;
+        let mut headers = spare::take(count, limit)?;
         let mut facts = Facts::default();
         each_field(bytes, &section, 1, |field, name, value, at| {
             // Host means nothing in a response, so it need not be right either.

@@ -1,33 +1,68 @@
-//! A header map that is used again.
+//! Header maps that are used again.
+//!
+//! They are the thread's, not the connection's: a message in flight needs one, and the many connections that are idle do not.
+
+use std::cell::RefCell;
 
 use http::HeaderMap;
 
 use super::error::{HeadError, HeadFault};
 
 /// Maps larger than this are not kept: one unusual message shall not decide
-/// what its connection holds from then on.
+/// what its thread holds from then on.
 const MAX_CAPACITY: usize = 64;
 
-/// At most one cleared map.
-#[derive(Debug, Default)]
-pub(super) struct Spare(Option<HeaderMap>);
+/// The most maps that a thread keeps.
+const MAX_SPARE: usize = 16;
 
-impl Spare {
-    /// Clears a map and keeps it if its size is worth it.
-    #[inline]
-    pub(super) fn put(&mut self, mut map: HeaderMap) {
-        if map.capacity() > 0 && map.capacity() <= MAX_CAPACITY {
-            map.clear();
-            self.0 = Some(map);
-        }
+thread_local! {
+    static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Clears a map and keeps it if its size is worth it.
+#[inline]
+pub(super) fn put(mut map: HeaderMap) {
+    if map.capacity() == 0 || map.capacity() > MAX_CAPACITY {
+        return;
     }
-
-    /// An empty map with room for `count` names.
-    #[inline]
-    pub(super) fn take(&mut self, count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
-        if let Some(map) = self.0.take_if(|map| map.capacity() >= count) {
-            return Ok(map);
+    // Before the pool is borrowed: values may run foreign code when they are dropped.
+    map.clear();
+    // A thread that is ending has no pool any more.
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < MAX_SPARE {
+            spare.push(map);
         }
-        HeaderMap::try_with_capacity(count).map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0))
+    });
+}
+
+/// An empty map with room for `count` names.
+#[inline]
+pub(super) fn take(count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
+    let map = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    match map {
+        Some(map) if map.capacity() >= count => Ok(map),
+        _ => HeaderMap::try_with_capacity(count).map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_used_again_and_an_unusual_one_is_not_kept() {
+        let mut map = HeaderMap::with_capacity(6);
+        map.insert("a", http::HeaderValue::from_static("b"));
+        put(map);
+        let again = take(6, 100).unwrap();
+        assert!(again.is_empty());
+        assert_eq!(SPARE.with_borrow(Vec::len), 0);
+        put(HeaderMap::with_capacity(100));
+        assert_eq!(SPARE.with_borrow(Vec::len), 0);
+        for _ in 0..=MAX_SPARE {
+            put(HeaderMap::with_capacity(6));
+        }
+        assert_eq!(SPARE.with_borrow(Vec::len), MAX_SPARE);
     }
 }

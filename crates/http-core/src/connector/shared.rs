@@ -302,7 +302,6 @@ impl<IO: Io> Lease<IO> {
             return self.shared.settle(None);
         }
         wire.read.release();
-        wire.decoder.shrink();
         wire.deadline.clear();
         self.shared.settle(Some(wire));
     }

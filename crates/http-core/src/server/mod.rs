@@ -90,11 +90,11 @@ where
     type Output = ();
     type Error = Http1ServerError;
 
-    async fn serve(&self, conn: Conn<I>) -> Result<(), Http1ServerError> {
+    fn serve(&self, conn: Conn<I>) -> impl Future<Output = Result<(), Http1ServerError>> + Send {
         let shutdown = self.shutdown.clone().or_else(|| conn.ext.get::<ShutdownSignal>().cloned());
-        // In one place of this future: what a future takes by value it holds twice.
+        // Before the future, which would hold twice what it takes by value.
         let mut connection = Connection::new(conn, &self.config, shutdown);
-        connection.run(&self.service).await
+        async move { connection.run(&self.service).await }
     }
 
     fn describe(&self) -> Description {

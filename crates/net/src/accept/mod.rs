@@ -120,9 +120,10 @@ where
     P: fmt::Display + Send + 'static,
 {
     let guard = shutdown.guard();
+    let peer = PanicReport(peer);
     tokio::spawn(async move {
-        let _permit = permit;
-        let peer = PanicReport(peer);
+        // By reference, as what is moved within a future is kept in it twice for as long as the connection lives.
+        let _permit = &permit;
         match guard.run(service.serve(conn)).await {
             Some(Ok(_)) => {}
             Some(Err(error)) => report(&*error.into_box_error(), &peer.0),
