@@ -7,9 +7,9 @@ use http::HeaderMap;
 
 use super::config::BodyConfig;
 use super::error::{BodyError, HeadError, HeadFault};
-use super::fields::each_field;
+use super::fields::read_fields;
 use super::message::Framing;
-use super::scan::{Scanner, Section};
+use super::scan::{Ends, Scanner, Section};
 use super::trailers::is_forbidden_trailer;
 
 /// What comes out of a [`BodyDecoder`].
@@ -299,28 +299,27 @@ impl BodyDecoder {
             Ok(None) => return Ok(None),
             Err((fault, at)) => return Err(BodyError::Trailers(HeadError::new(fault, at))),
         };
+        let ends = scanner.ends;
         self.state = State::Done;
         let bytes = buf.split_to(section.len).freeze();
-        let fields = self.read_trailers(&bytes, section);
+        let fields = self.read_trailers(&bytes, section, &ends);
         let fields = fields.map_err(BodyError::Trailers)?;
         Ok(Some(if fields.is_empty() { BodyEvent::End } else { BodyEvent::Trailers(fields) }))
     }
 
-    fn read_trailers(&self, bytes: &Bytes, section: Section) -> Result<HeaderMap, HeadError> {
+    fn read_trailers(&self, bytes: &Bytes, section: Section, ends: &Ends) -> Result<HeaderMap, HeadError> {
         let limit = self.config.max_trailers;
-        let too_many = |at| HeadError::new(HeadFault::TooManyHeaders { limit }, at);
         if section.lines - 1 > limit {
-            return Err(too_many(0));
+            return Err(HeadError::new(HeadFault::TooManyHeaders { limit }, 0));
         }
         let mut fields = HeaderMap::new();
-        each_field(bytes, &section, 0, |_, name, value, at| {
-            // RFC 9110 section 6.5.1: a recipient that cannot merge a field
-            // safely drops it; what changes framing, routing or trust cannot.
-            if !is_forbidden_trailer(name.as_name()) {
-                name.append(&mut fields, value).map_err(|_| too_many(at))?;
-            }
-            Ok(())
-        })?;
+        read_fields(bytes, (0, 0), ends, &mut fields, limit, |_, value, _| Ok(Some(value.len())))?;
+        // RFC 9110 section 6.5.1: a recipient that cannot merge a field safely
+        // drops it; what changes framing, routing or trust cannot.
+        if fields.keys().any(is_forbidden_trailer) {
+            let allowed = fields.iter().filter(|(name, _)| !is_forbidden_trailer(name));
+            fields = allowed.map(|(name, value)| (name.clone(), value.clone())).collect();
+        }
         Ok(fields)
     }
 }

@@ -1,11 +1,11 @@
 //! What the fields of a head say about the message, gathered while they are
 //! put into the map.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap};
 
 use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
-use super::fields::{Name, elements, is_token};
+use super::fields::{elements, is_token};
 use super::message::{ConnectionTokens, Expectation, Framing};
 use super::names::Field;
 use super::target::is_host_and_port;
@@ -27,40 +27,18 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads one field, then puts it into the map.
-    #[inline]
-    pub(super) fn take(
+    /// Reads one field. Returns how much of its value goes into the map.
+    #[inline(never)]
+    pub(super) fn read(
         &mut self,
         field: Field,
-        name: Name,
-        value: HeaderValue,
+        value: &[u8],
         at: usize,
         config: &HeadConfig,
-        headers: &mut HeaderMap,
-    ) -> Result<(), HeadError> {
-        let value = match field {
-            // Nearly all fields; the rest is kept out of their way.
-            Field::Plain => value,
-            Field::ContentLength => match self.content_length(value, at, config.lenient_framing) {
-                Some(value) => value,
-                None => return Ok(()),
-            },
-            field => {
-                self.read(field, value.as_bytes(), at)?;
-                value
-            }
-        };
-        let limit = config.max_headers;
-        match name.append(headers, value) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(HeadError::new(HeadFault::TooManyHeaders { limit }, at)),
-        }
-    }
-
-    #[inline(never)]
-    fn read(&mut self, field: Field, value: &[u8], at: usize) -> Result<(), HeadError> {
+    ) -> Result<Option<usize>, HeadError> {
         match field {
-            Field::Plain | Field::ContentLength => {}
+            Field::Plain => {}
+            Field::ContentLength => return Ok(self.content_length(value, at, config.lenient_framing)),
             // RFC 9112 section 3.2: one Host, and a valid one.
             Field::Host => {
                 if self.has_host {
@@ -92,24 +70,15 @@ impl Facts {
                 }
             },
         }
-        Ok(())
+        Ok(Some(value.len()))
     }
 
     /// Reads one Content-Length. What is returned goes into the map.
-    fn content_length(&mut self, value: HeaderValue, at: usize, lenient: bool) -> Option<HeaderValue> {
-        let (length, kept) = match decimal(value.as_bytes()) {
-            Some(length) => (length, value),
-            None if lenient => match one_of_list(&value) {
-                Some(one) => one,
-                None => {
-                    self.fail(HeadFault::ContentLength, at);
-                    return None;
-                }
-            },
-            None => {
-                self.fail(HeadFault::ContentLength, at);
-                return None;
-            }
+    fn content_length(&mut self, value: &[u8], at: usize, lenient: bool) -> Option<usize> {
+        let repeated = || one_of_list(value).filter(|_| lenient);
+        let Some((length, kept)) = decimal(value).map(|length| (length, value.len())).or_else(repeated) else {
+            self.fail(HeadFault::ContentLength, at);
+            return None;
         };
         match self.length {
             None => {
@@ -219,15 +188,12 @@ pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     })
 }
 
-/// The one value of a list that repeats it.
-fn one_of_list(value: &HeaderValue) -> Option<(u64, HeaderValue)> {
-    let mut list = elements(value.as_bytes());
+/// The one length of a list that repeats it, and how many of the list's first bytes say it.
+fn one_of_list(value: &[u8]) -> Option<(u64, usize)> {
+    let mut list = elements(value);
     let first = list.next()?;
     let length = decimal(first)?;
-    if !list.all(|other| decimal(other) == Some(length)) {
-        return None;
-    }
-    Some((length, HeaderValue::from_bytes(first).ok()?))
+    list.all(|other| decimal(other) == Some(length)).then_some((length, first.len()))
 }
 
 /// Accepts `chunked` alone: no other coding is supported, and a body's length

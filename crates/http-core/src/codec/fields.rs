@@ -1,70 +1,49 @@
 //! Field lines: from bytes to names and values.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, MaxSizeReached};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
 use super::error::{HeadError, HeadFault};
+use super::find::find_colon;
 use super::names::{self, Field};
-use super::scan::Section;
+use super::scan::Ends;
 
-/// A field's name. The map takes either, and clones the known one only where
-/// it puts it.
-pub(super) enum Name {
-    Known(&'static HeaderName),
-    Other(HeaderName),
-}
-
-impl Name {
-    /// Appends a field to a map.
-    #[inline]
-    pub(super) fn append(self, map: &mut HeaderMap, value: HeaderValue) -> Result<bool, MaxSizeReached> {
-        match self {
-            Self::Known(name) => map.try_append(name, value),
-            Self::Other(name) => map.try_append(name, value),
-        }
-    }
-
-    pub(super) fn as_name(&self) -> &HeaderName {
-        match self {
-            Self::Known(name) => name,
-            Self::Other(name) => name,
-        }
-    }
-}
-
-/// Calls `each` with every field line of a section, in order: what it means,
-/// its name, its value without the white space around it, and where it begins.
+/// Puts the field lines of a section into `headers`, in order, values without
+/// the white space around them.
 ///
-/// `bytes` is a whole head or trailer section, `section` what the scanner says
-/// of it, `skip` how many lines are no fields. Values share the memory of
-/// `bytes`.
+/// `section` is a whole head or trailer section, `start` where its field lines
+/// begin and how many lines stand before them, `ends` what the scanner says of
+/// its lines. Values share the memory of `section`.
+///
+/// `read` is told of each field that means something: what, its value, and where its
+/// line begins. It returns how many bytes of the value go into the map, or
+/// `None` where the field does not.
 ///
 /// # Errors
 ///
-/// The first line that RFC 9112 section 5 does not allow, or the first error
-/// of `each`.
+/// The first line that RFC 9112 section 5 does not allow, the first error of
+/// `read`, or more than a map can take, told as over `limit`.
 #[inline]
-pub(super) fn each_field(
+pub(super) fn read_fields(
     section: &Bytes,
-    lines: &Section,
-    skip: usize,
-    mut each: impl FnMut(Field, Name, HeaderValue, usize) -> Result<(), HeadError>,
+    (mut at, mut index): (usize, usize),
+    ends: &Ends,
+    headers: &mut HeaderMap,
+    limit: usize,
+    mut read: impl FnMut(Field, &[u8], usize) -> Result<Option<usize>, HeadError>,
 ) -> Result<(), HeadError> {
     let bytes = &section[..];
     // The empty line that ends the section is not a field.
     let end = bytes.len().saturating_sub(2);
-    let from = if skip == 0 { 0 } else { lines.first };
-    let mut at = from;
-    let mut index = skip;
+    let from = at;
     while at < end {
-        let lf = match lines.end_of(index) {
+        let lf = match ends.of(index) {
             Some(lf) => lf,
-            None => at + memchr(b'\n', &bytes[at..]).unwrap_or(0),
+            None => at + memchr(b'\n', &bytes[at..]).unwrap_or(1),
         };
-        index += 1;
         // The CR was checked by the scanner.
-        let line_end = lf.saturating_sub(1);
+        let line_end = lf - 1;
         let Some(line) = bytes.get(at..line_end) else {
             return Err(HeadError::new(HeadFault::MissingColon, at));
         };
@@ -72,45 +51,43 @@ pub(super) fn each_field(
             return Err(bad_line(line, at, at == from));
         };
         let (name, field) = match names::known(&line[..colon]) {
-            Some((name, field)) => (Name::Known(name), field),
+            Some((name, field)) => (name.clone(), field),
             None => match HeaderName::from_bytes(&line[..colon]) {
-                Ok(name) => (Name::Other(name), Field::Plain),
+                Ok(name) => (name, Field::Plain),
                 Err(_) => return Err(bad_name(&line[..colon], at, at == from)),
             },
         };
         let start = at + colon + 1;
         let start = start + leading_space(&bytes[start..line_end]);
         let stop = line_end - trailing_space(&bytes[start..line_end]);
-        // `from_maybe_shared` checks the bytes, which is the only check there
-        // is: CR, NUL and the other control characters end here. The check is
-        // vectorised. The unchecked constructor asks for UTF-8 in its contract,
-        // which obs-text is not.
-        let Ok(value) = HeaderValue::from_maybe_shared(section.slice(start..stop)) else {
+        let mut kept = stop;
+        // Nearly all fields are plain; the rest is kept out of their way.
+        if field != Field::Plain {
+            let value = &bytes[start..stop];
+            match read(field, value, at) {
+                Ok(Some(length)) => kept = start + length,
+                // A bad byte comes before what else is wrong.
+                _ if HeaderValue::from_bytes(value).is_err() => return Err(bad_value(value, start)),
+                Ok(None) => {
+                    (at, index) = (lf + 1, index + 1);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // This checks the bytes, which is the only check there is: CR, NUL and
+        // the other control characters end here. The check is vectorised. The
+        // unchecked constructor asks for UTF-8 in its contract, which obs-text
+        // is not.
+        let Ok(value) = HeaderValue::from_maybe_shared(section.slice(start..kept)) else {
             return Err(bad_value(&bytes[start..stop], start));
         };
-        each(field, name, value, at)?;
-        at = lf + 1;
+        if headers.try_append(name, value).is_err() {
+            return Err(HeadError::new(HeadFault::TooManyHeaders { limit }, at));
+        }
+        (at, index) = (lf + 1, index + 1);
     }
     Ok(())
-}
-
-/// Finds the first colon, eight bytes at a time: names are too short for
-/// `memchr` to pay, which costs more to begin.
-#[inline]
-fn find_colon(line: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const COLONS: u64 = ONES * b':' as u64;
-    let (words, rest) = line.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let differs = u64::from_le_bytes(*word) ^ COLONS;
-        // The lowest bit that this sets is in the first byte that is zero.
-        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
-        if zeros != 0 {
-            return Some(index * 8 + zeros.trailing_zeros() as usize / 8);
-        }
-    }
-    let at = rest.iter().position(|&byte| byte == b':')?;
-    Some(words.len() * 8 + at)
 }
 
 /// How many bytes of optional white space (RFC 9110 section 5.6.3) begin here.

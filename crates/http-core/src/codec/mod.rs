@@ -81,6 +81,7 @@ mod encode;
 mod error;
 mod facts;
 mod fields;
+mod find;
 mod layout;
 mod message;
 mod names;

@@ -22,18 +22,16 @@ pub(super) enum Field {
 }
 
 /// Finds a name, in any case.
-#[inline]
+#[inline(always)]
 pub(super) fn known(name: &[u8]) -> Option<(&'static HeaderName, Field)> {
-    if name.is_empty() || name.len() > LONGEST {
-        return None;
-    }
-    let mut slot = slot_of(name);
+    let tail = tail_of(name);
+    let mut slot = slot_of(name.len(), tail);
     loop {
         let index = usize::from(SLOTS[slot]);
         if index == 0 {
             return None;
         }
-        if KEYS[index - 1].matches(name) {
+        if KEYS[index - 1].matches(name, tail) {
             return Some((&HEADER_NAMES[index - 1], FIELDS[index - 1]));
         }
         slot = (slot + 1) % SLOT_COUNT;
@@ -48,7 +46,6 @@ pub(super) fn known(name: &[u8]) -> Option<(&'static HeaderName, Field)> {
 struct Key {
     len: usize,
     words: [(u64, u64); WORDS],
-    /// The last eight bytes; of a shorter name all, as [`short_word`] puts them.
     tail: (u64, u64),
 }
 
@@ -63,27 +60,26 @@ impl Key {
             words[index] = with_case(word_at(name, index * 8));
             index += 1;
         }
-        let tail = match name.len() {
-            0..8 => short_word(name),
-            len => word_at(name, len - 8),
-        };
-        Self { len: name.len(), words, tail: with_case(tail) }
+        Self { len: name.len(), words, tail: with_case(tail_of(name)) }
     }
 
-    #[inline]
-    fn matches(&self, name: &[u8]) -> bool {
-        if self.len != name.len() {
-            return false;
-        }
-        let tail = match name.last_chunk::<8>() {
-            Some(tail) => u64::from_le_bytes(*tail),
-            None => short_word(name),
-        };
-        if tail | self.tail.1 != self.tail.0 {
+    #[inline(always)]
+    fn matches(&self, name: &[u8], tail: u64) -> bool {
+        if self.len != name.len() || tail | self.tail.1 != self.tail.0 {
             return false;
         }
         let words = name.as_chunks::<8>().0;
         words.iter().zip(&self.words).all(|(word, (lower, case))| u64::from_le_bytes(*word) | case == *lower)
+    }
+}
+
+/// The last eight bytes of a name; of a shorter one all, as [`short_word`] puts
+/// them.
+#[inline]
+const fn tail_of(name: &[u8]) -> u64 {
+    match name.last_chunk::<8>() {
+        Some(tail) => u64::from_le_bytes(*tail),
+        None => short_word(name),
     }
 }
 
@@ -125,18 +121,18 @@ const fn with_case(word: u64) -> (u64, u64) {
 const SLOT_COUNT: usize = 512;
 const LONGEST: usize = longest();
 
-/// Where the search for a name begins. The factors were searched for: with
-/// them six of all names stand one slot further on, the rest where they start.
+/// Where the search for a name begins. The factor was searched for: with it
+/// two of all names stand one slot further on, the rest where they start.
 #[inline]
-const fn slot_of(name: &[u8]) -> usize {
+const fn slot_of(len: usize, tail: u64) -> usize {
     // A letter's case is one bit; other bytes may collide, which costs a
     // comparison and nothing else.
-    const fn at(name: &[u8], index: usize) -> usize {
-        (name[index] | 0x20) as usize
-    }
-    let last = name.len() - 1;
-    (name.len() + at(name, 0) + at(name, name.len() / 2) * 53 + at(name, last) * 38) % SLOT_COUNT
+    const CASE: u64 = u64::from_ne_bytes([0x20; 8]);
+    let hash = ((tail | CASE) ^ len as u64).wrapping_mul(FACTOR);
+    (hash >> (64 - SLOT_COUNT.trailing_zeros())) as usize
 }
+
+const FACTOR: u64 = 0x429b_ea1c_0ce2_6d39;
 
 /// The open-addressed table: for each slot 0, or 1 + the index of a name.
 static SLOTS: [u8; SLOT_COUNT] = slots();
@@ -145,7 +141,7 @@ const fn slots() -> [u8; SLOT_COUNT] {
     let mut slots = [0; SLOT_COUNT];
     let mut index = 0;
     while index < NAMES.len() {
-        let mut slot = slot_of(NAMES[index].as_bytes());
+        let mut slot = slot_of(NAMES[index].len(), tail_of(NAMES[index].as_bytes()));
         while slots[slot] != 0 {
             slot = (slot + 1) % SLOT_COUNT;
         }

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Version, header};
 use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
 use super::facts::Facts;
-use super::fields::{each_field, is_token};
+use super::fields::{is_token, read_fields};
 use super::layout::HeaderLayout;
 use super::message::{Expectation, Framing, RequestHead, TargetForm};
 use super::scan::{Scanner, Section};
@@ -87,7 +87,7 @@ impl RequestDecoder {
             Ok(None) => return Ok(None),
             Err((fault, offset)) => return Err(HeadError::new(fault, offset)),
         };
-        self.scanner = Scanner::default();
+        self.scanner.reset();
         self.skipped = false;
         let bytes = buf.split_to(section.len).freeze();
         self.parse(&bytes, section).map(Some)
@@ -149,8 +149,9 @@ impl RequestDecoder {
         }
         let mut headers = spare::take(count, limit)?;
         let mut facts = Facts::default();
-        each_field(bytes, &section, 1, |field, name, value, at| {
-            facts.take(field, name, value, at, config, &mut headers)
+        let start = (section.first, 1);
+        read_fields(bytes, start, &self.scanner.ends, &mut headers, limit, |field, value, at| {
+            facts.read(field, value, at, config)
         })?;
 
         let is_http10 = line.version == Version::HTTP_10;

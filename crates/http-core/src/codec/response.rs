@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use super::config::HeadConfig;
 use super::error::{HeadError, HeadFault};
 use super::facts::Facts;
-use super::fields::each_field;
+use super::fields::read_fields;
 use super::layout::HeaderLayout;
 use super::message::{Framing, ResponseHead};
 use super::names::Field;
@@ -66,7 +66,7 @@ impl ResponseDecoder {
             Ok(None) => return Ok(None),
             Err((fault, offset)) => return Err(HeadError::new(fault, offset)),
         };
-        self.scanner = Scanner::default();
+        self.scanner.reset();
         let bytes = buf.split_to(section.len).freeze();
         self.parse(&bytes, section, method).map(Some)
     }
@@ -97,10 +97,11 @@ impl ResponseDecoder {
         }
         let mut headers = spare::take(count, limit)?;
         let mut facts = Facts::default();
-        each_field(bytes, &section, 1, |field, name, value, at| {
+        let start = (section.first, 1);
+        read_fields(bytes, start, &self.scanner.ends, &mut headers, limit, |field, value, at| match field {
             // Host means nothing in a response, so it need not be right either.
-            let field = if field == Field::Host { Field::Plain } else { field };
-            facts.take(field, name, value, at, config, &mut headers)
+            Field::Host => Ok(Some(value.len())),
+            field => facts.read(field, value, at, config),
         })?;
 
         let is_http10 = version == Version::HTTP_10;

@@ -4,6 +4,7 @@
 use memchr::memchr;
 
 use super::error::HeadFault;
+use super::find::find_lf;
 
 /// The position of an unfinished search. A head that arrives byte by byte
 /// costs as much as one that arrives at once.
@@ -17,15 +18,39 @@ pub(super) struct Scanner {
     first: usize,
     /// How many lines have ended.
     lines: usize,
-    /// Where the first lines ended, so that the parser need not search again.
-    ends: [u16; REMEMBERED],
+    /// Where they ended, so that the parser need not search again.
+    pub(super) ends: Ends,
     /// How many bytes were looked at, for the test that it is linear.
     #[cfg(test)]
     pub(super) looked_at: usize,
 }
 
+/// Where the first lines of a section end. It is not cleared for the next
+/// section, which writes over it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends([u16; REMEMBERED]);
+
 /// The lines whose ends are remembered: more than usual heads have.
 const REMEMBERED: usize = 24;
+
+impl Ends {
+    /// Where the LF of a line of the section is, if it is remembered.
+    #[inline]
+    pub(super) fn of(&self, line: usize) -> Option<usize> {
+        match self.0.get(line) {
+            // 0 stands for an end that was too far away to be noted.
+            None | Some(0) => None,
+            Some(&end) => Some(usize::from(end)),
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, line: usize, lf: usize) {
+        if let Some(end) = self.0.get_mut(line) {
+            *end = u16::try_from(lf).unwrap_or(0);
+        }
+    }
+}
 
 /// A complete section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +61,6 @@ pub(super) struct Section {
     pub(super) first: usize,
     /// How many lines it has, the empty one included.
     pub(super) lines: usize,
-    ends: [u16; REMEMBERED],
-}
-
-impl Section {
-    /// Where the LF of a line is, if it is remembered.
-    #[inline]
-    pub(super) fn end_of(&self, line: usize) -> Option<usize> {
-        // 0 stands for an end that was too far away to be noted.
-        let end = self.ends.get(line).filter(|_| line < self.lines)?;
-        (*end != 0).then_some(usize::from(*end))
-    }
 }
 
 impl Scanner {
@@ -58,7 +72,7 @@ impl Scanner {
     /// A fault with its offset: LF without CR, or no end within `limit` bytes.
     #[inline]
     pub(super) fn scan(&mut self, buf: &[u8], limit: usize) -> Result<Option<Section>, (HeadFault, usize)> {
-        while let Some(distance) = memchr(b'\n', &buf[self.scanned..]) {
+        while let Some(distance) = find_lf(&buf[self.scanned..]) {
             let lf = self.scanned + distance;
             self.look(distance + 1);
             if lf >= limit {
@@ -67,21 +81,19 @@ impl Scanner {
             // RFC 9112 section 2.2 lets a recipient take a bare LF for a line's
             // end; that two recipients differ in it is how requests are
             // smuggled, so it is refused.
-            if lf == 0 || buf[lf - 1] != b'\r' {
+            if !buf[..lf].ends_with(b"\r") {
                 return Err((HeadFault::BareLf, lf));
             }
             let empty = lf == self.line + 1;
             self.scanned = lf + 1;
             self.line = lf + 1;
-            if let Some(end) = self.ends.get_mut(self.lines) {
-                *end = u16::try_from(lf).unwrap_or(0);
-            }
+            self.ends.note(self.lines, lf);
             self.lines += 1;
             if self.lines == 1 {
                 self.first = lf + 1;
             }
             if empty {
-                return Ok(Some(Section { len: lf + 1, first: self.first, lines: self.lines, ends: self.ends }));
+                return Ok(Some(Section { len: lf + 1, first: self.first, lines: self.lines }));
             }
         }
         self.look(buf.len() - self.scanned);
@@ -90,6 +102,11 @@ impl Scanner {
             return Err((HeadFault::TooLarge { limit }, limit));
         }
         Ok(None)
+    }
+
+    /// Forgets what was searched, for the section that comes next.
+    pub(super) fn reset(&mut self) {
+        (self.scanned, self.line, self.first, self.lines) = (0, 0, 0, 0);
     }
 
     /// Whether anything was searched.

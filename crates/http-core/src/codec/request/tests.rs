@@ -543,6 +543,14 @@ fn h1_04_limits_are_exact_however_the_head_is_split() {
     assert_eq!(error.fault, HeadFault::BareLf);
 }
 
+#[test]
+fn a_bad_byte_comes_before_what_else_is_wrong_with_a_value() {
+    let error = refuse(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\0\r\n\r\n");
+    assert_eq!((error.fault, error.offset), (HeadFault::HeaderValue { byte: 0 }, 32));
+    let error = refuse(&post("content-length: 1\x01"));
+    assert_eq!((error.fault, error.offset), (HeadFault::HeaderValue { byte: 1 }, 43));
+}
+
 /// H1-05: a head that drips costs each of its bytes once.
 #[test]
 fn h1_05_a_dripped_head_is_searched_once() {
