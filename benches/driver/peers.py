@@ -114,6 +114,7 @@ CHASKI_PROXY = "{chaski}/chaski proxy --bind 127.0.0.1:{port} --threads 1 --allo
 PEERS = [
     Peer(CHASKI, f"{H1} {SIZES} h1-upload", "{chaski}/bench-h1 {port} 1"),
     Peer("chaski-no-facts", H1, "{chaski}/bench-h1 {port} 1 without-facts", "the listener records none"),
+    Peer("chaski-per-core", H1, "{chaski}/bench-h1 {port} 1 per-core", "a runtime for each thread"),
     Peer("limit-epoll", H1, "{peers}/limit-epoll {port}", "a limit: no parsing"),
     Peer("limit-tokio", H1, "{peers}/limit-tokio {port} 1", "a limit: no parsing"),
     Peer("hyper", f"{H1} {SIZES} h1-upload", "{peers}/hyper-hello {port} 1"),
@@ -136,6 +137,7 @@ PEERS = [
     Peer("rama", "forward", "{peers}/rama-proxy {port} 1"),
     Peer("haproxy", "forward", "haproxy -db -f {work}/haproxy-forward.cfg", "to IP addresses alone"),
     Peer(CHASKI, TUNNELS, CHASKI_PROXY),
+    Peer("chaski-per-core", f"forward {TUNNELS}", CHASKI_PROXY + " --per-core", "a runtime for each thread"),
     Peer("limit-splice", "tunnel-bulk tunnel-rate", "{peers}/relay-splice {port} 1 connect 262144", "a limit"),
     Peer("limit-copy-256k", "tunnel-bulk", "{peers}/relay-copy {port} 1 connect 262144", "a limit: no splice"),
     Peer("limit-copy-64k", TUNNELS, "{peers}/relay-copy {port} 1 connect 65536", "a limit: no splice"),

@@ -1,12 +1,14 @@
-//! `bench-h1 PORT THREADS [without-facts]`: an HTTP/1.1 server with the defaults of every layer, but for facts about
-//! connections where those are not wanted. It says `Hello, World!`, sends bodies of `/1k`, `/64k` and `/1m`, and counts the
-//! bytes of what is sent to `/upload`.
+//! `bench-h1 PORT THREADS [without-facts] [per-core]`: an HTTP/1.1 server with the defaults of every layer, or with these
+//! settings. It says `Hello, World!`, sends bodies of `/1k`, `/64k` and `/1m`, and counts the bytes of what is sent to
+//! `/upload`.
+
+use std::num::NonZeroUsize;
 
 use chaski::{
     BoxError, Shutdown,
     http::{Body, Request, Response},
     http1::Http1Server,
-    net::TcpListener,
+    net::{TcpListener, Workers},
     service_fn,
 };
 use http::{HeaderValue, header::CONTENT_TYPE};
@@ -15,23 +17,28 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 static FILLING: [u8; 1 << 20] = [b'x'; 1 << 20];
 
 fn main() -> Result<(), BoxError> {
-    let mut args = std::env::args().skip(1);
-    let (Some(port), Some(threads)) = (args.next(), args.next()) else {
-        return Err("usage: bench-h1 PORT THREADS [without-facts]".into());
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [port, threads, settings @ ..] = args.as_slice() else {
+        return Err("usage: bench-h1 PORT THREADS [without-facts] [per-core]".into());
     };
-    let (port, threads): (u16, usize) = (port.parse()?, threads.parse()?);
-    let facts = args.next().is_none_or(|word| word != "without-facts");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let (port, threads): (u16, NonZeroUsize) = (port.parse()?, threads.parse()?);
+    let is_set = |name: &str| settings.iter().any(|setting| setting == name);
+    let (facts, workers) = (!is_set("without-facts"), is_set("per-core").then(|| Workers::new(threads)).transpose()?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.get()).enable_all().build()?;
     // The accept loop runs on a worker, beside the connections, not on the thread that waits for it.
-    runtime.block_on(runtime.spawn(serve(port, facts)))?
+    runtime.block_on(runtime.spawn(serve(port, facts, workers)))?
 }
 
-async fn serve(port: u16, facts: bool) -> Result<(), BoxError> {
+async fn serve(port: u16, facts: bool, workers: Option<Workers>) -> Result<(), BoxError> {
     let mut listener = TcpListener::bind(("127.0.0.1", port)).await?;
     if !facts {
         listener = listener.without_facts();
     }
-    listener.serve(Http1Server::new(service_fn(answer)), &Shutdown::new()).await;
+    let server = Http1Server::new(service_fn(answer));
+    match workers {
+        Some(workers) => workers.serve(listener, server, &Shutdown::new()).await?,
+        None => listener.serve(server, &Shutdown::new()).await,
+    }
     Ok(())
 }
 
