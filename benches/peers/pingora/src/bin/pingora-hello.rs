@@ -10,7 +10,7 @@ use http::{
 use pingora_core::{
     apps::http_app::{HttpServer, ServeHttp},
     protocols::http::ServerSession,
-    server::{Server, configuration::ServerConf},
+    server::Server,
     services::listening::Service,
 };
 
