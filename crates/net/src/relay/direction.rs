@@ -184,10 +184,7 @@ impl Direction {
             unflushed => return Some(unflushed),
         }
         match self.splice.fill(from)? {
-            Ok(n) => {
-                self.has_read = true;
-                work.count(n);
-            }
+            Ok(n) => work.count(n),
             Err(error) => self.cut(&error),
         }
         Some(Poll::Ready(()))

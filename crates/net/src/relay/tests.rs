@@ -82,15 +82,8 @@ async fn a_tunnel_holds_pipes_only_while_they_have_bytes() {
     assert!(spliced > 12 << 20);
 
     // One direction is blocked: the server does not read.
-    let filled = async {
-        let (data, mut idle) = (vec![7; 1 << 20], 0);
-        while idle < 200 {
-            idle = if client.try_write(&data).is_ok() { 0 } else { idle + 1 };
-            tokio::task::yield_now().await;
-        }
-    };
     tokio::select! {
-        () = filled => {}
+        () = fill(&client) => {}
         _ = poll_fn(|cx| run.poll(cx)) => unreachable!("nobody has ended"),
     }
     assert_eq!((run.pipes(), run.held()), (1, 0));
@@ -99,4 +92,34 @@ async fn a_tunnel_holds_pipes_only_while_they_have_bytes() {
     server.shutdown().await.unwrap();
     assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
     assert_eq!(run.pipes(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_poll_splices_no_more_than_it_copies() {
+    let ((mut client, a), (b, mut server)) = (tcp().await, tcp().await);
+    let config = RelayConfig::default();
+    let mut run = Run::new(Bridge::new(Conn::new(a), Conn::new(b)), &config);
+    // In the course of it the kernel's buffers grow to some MiB.
+    carry(&mut run, 64 << 20, &mut client, &mut server).await;
+    let mut most = 0;
+    for _ in 0..100 {
+        let before = run.spliced();
+        fill(&client).await;
+        assert!(poll_fn(|cx| Poll::Ready(run.poll(cx))).await.is_pending());
+        most = most.max(run.spliced() - before);
+        let mut space = vec![0; 1 << 20];
+        while server.try_read(&mut space).is_ok_and(|n| n > 0) {}
+    }
+    // 1 MiB, and what one more pipe goes beyond it.
+    assert!((1..=1_280 << 10).contains(&most), "{most} bytes in one poll");
+}
+
+/// Writes until the socket takes no more.
+async fn fill(socket: &TcpStream) {
+    let (data, mut idle) = (vec![7; 1 << 20], 0);
+    while idle < 200 {
+        idle = if socket.try_write(&data).is_ok() { 0 } else { idle + 1 };
+        tokio::task::yield_now().await;
+    }
 }

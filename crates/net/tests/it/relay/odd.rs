@@ -24,6 +24,9 @@ pub(super) struct Odd<S = Pipe> {
     /// Written bytes are kept back until a flush.
     pub(super) lazy: bool,
     pub(super) held_back: Vec<u8>,
+    /// Every other write is not taken at once.
+    pub(super) stutters: bool,
+    stutter: bool,
     pub(super) calls: Arc<Calls>,
 }
 
@@ -44,7 +47,15 @@ pub(super) struct Calls {
 
 impl<S: Io> Odd<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, shutdown: Shutdown::Works, lazy: false, held_back: Vec::new(), calls: Arc::new(Calls::default()) }
+        Self {
+            inner,
+            shutdown: Shutdown::Works,
+            lazy: false,
+            held_back: Vec::new(),
+            stutters: false,
+            stutter: false,
+            calls: Arc::new(Calls::default()),
+        }
     }
 
     fn note_late(&self) {
@@ -77,6 +88,11 @@ impl<S: Io> AsyncRead for Odd<S> {
 impl<S: Io> AsyncWrite for Odd<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.note_late();
+        self.stutter = self.stutters && !self.stutter;
+        if self.stutter {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.lazy {
             self.held_back.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));

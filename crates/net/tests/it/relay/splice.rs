@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
-use crate::support::Again;
+use crate::support::{Again, LONG};
 
 /// A socket whose bytes are not what they seem, as under TLS.
 struct Secret(TcpStream);
@@ -110,6 +110,29 @@ async fn net_19_nothing_is_spliced_past_a_wrapper_or_into_memory() {
 async fn the_first_64_kib_are_copied() {
     let (_, report) = there_and_back(&pattern(64 << 10), tcp().await, tcp().await).await;
     assert_eq!(report.spliced, 0);
+}
+
+/// NET-19: a splice finds nothing at urgent data, though there is more behind it, of which nobody will tell again.
+#[tokio::test]
+async fn net_19_a_read_finds_what_a_splice_does_not() {
+    let ((mut client, a), (b, mut server)) = (tcp().await, tcp().await);
+    let data = pattern(4 << 20);
+    let words = async {
+        let mut got = vec![0; data.len()];
+        let (sent, read) = tokio::join!(client.write_all(&data), server.read_exact(&mut got));
+        sent.unwrap();
+        read.unwrap();
+        client.write_all(b"before, ").await.unwrap();
+        socket2::SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        client.write_all(b"after").await.unwrap();
+        server.read_exact(&mut got[..13]).await.unwrap();
+        assert_eq!(got[..13], *b"before, after");
+        client.shutdown().await.unwrap();
+        server.shutdown().await.unwrap();
+    };
+    let (report, words) = tokio::join!(relay(RelayConfig::default(), a, b), tokio::time::timeout(LONG, words));
+    words.expect("bytes are stuck behind the urgent one");
+    assert_eq!((report.outcome, report.a_to_b), (RelayOutcome::Complete, (4 << 20) + 13));
 }
 
 const CHILD: &str = "CHASKI_NET_SPLICE_CHILD";
