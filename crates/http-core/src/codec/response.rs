@@ -68,7 +68,7 @@ impl ResponseDecoder {
         };
         self.scanner.reset();
         let bytes = buf.split_to(section.len).freeze();
-        self.parse(&bytes, section, method).map(Some)
+        self.parse(&bytes, section, method)
     }
 
     /// Gives a map back whose memory the next head on this thread may use.
@@ -86,7 +86,7 @@ impl ResponseDecoder {
     }
 
     #[inline]
-    fn parse(&mut self, bytes: &Bytes, section: Section, method: &Method) -> Result<ResponseHead, HeadError> {
+    fn parse(&mut self, bytes: &Bytes, section: Section, method: &Method) -> Result<Option<ResponseHead>, HeadError> {
         let config = &self.config;
         let limit = config.max_headers;
         let (version, status, reason) = parse_line(bytes, section.first)?;
@@ -124,7 +124,7 @@ impl ResponseDecoder {
                 (None, _) => (Framing::UntilClose, false),
             }
         };
-        Ok(ResponseHead {
+        Ok(Some(ResponseHead {
             status,
             version,
             reason,
@@ -134,7 +134,7 @@ impl ResponseDecoder {
             keep_alive: facts.keep_alive(is_http10) && !repaired && framing != Framing::UntilClose,
             switches: switching || tunnel,
             layout: config.header_layout.then(|| HeaderLayout::of(bytes)),
-        })
+        }))
     }
 }
 
