@@ -61,6 +61,7 @@
 //! | extensions of a chunk and of a body, trailers | 1 KiB and 16 KiB, 16 KiB and 100 | [`BodyConfig`](codec::BodyConfig) |
 //! | how long a client may take, for each phase; what is drained of an unread body | | [`Http1ServerConfig`] |
 //! | how long a server may take, for each phase; informational responses | | [`Http1ClientConfig`] |
+//! | requests of a pipeline that are served before other tasks have their turn | 64 | fixed |
 //! | bytes that wait to be written, or were read ahead | 64 KiB, 8 KiB and one read | fixed, see [`Http1Server`] and [`Http1Session`] |
 //!
 //! The length of a body is the application's to limit.

@@ -13,7 +13,7 @@ use chaski_core::{
     http::{InformationalSource, Request, Response},
 };
 use http::{StatusCode, Version};
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
@@ -27,6 +27,10 @@ use crate::{
     codec::{HeadError, RequestDecoder},
     engine::{Deadline, Output},
 };
+
+/// So many requests are served in one turn of the connection's task, if they are there. A pipeline that never ends would keep
+/// the thread from all other connections; the runtime's own budget counts reads, and one read can bring thousands.
+const MAX_IN_TURN: u32 = 64;
 
 /// The connection's own side of things; what it shares with a request's body is in [`Shared`].
 pub(super) struct Connection<'a, I: Io> {
@@ -47,6 +51,8 @@ pub(super) struct Connection<'a, I: Io> {
     write_due: Option<Instant>,
     /// Why the next head was refused.
     refused: Option<HeadError>,
+    /// Requests since the task last waited for one.
+    in_turn: u32,
 }
 
 impl<'a, I: Io> Connection<'a, I> {
@@ -72,6 +78,7 @@ impl<'a, I: Io> Connection<'a, I> {
             head_due: config.head_timeout.map(|limit| now + limit),
             write_due: None,
             refused: None,
+            in_turn: 0,
             config,
         }
     }
@@ -117,9 +124,12 @@ impl<'a, I: Io> Connection<'a, I> {
         self.end(end).await
     }
 
-    /// The next request, if all of its head is in the buffer and can be served.
+    /// The next request, if all of its head is in the buffer and can be served in this turn.
     #[inline]
     fn next_request(&mut self) -> Option<(Request, Asked)> {
+        if self.in_turn == MAX_IN_TURN {
+            return None;
+        }
         let mut state = self.shared.lock();
         if state.read.bytes.is_empty() {
             return None;
@@ -129,6 +139,7 @@ impl<'a, I: Io> Connection<'a, I> {
                 let body = state.begin(&head, &self.shared, self.config);
                 drop(state);
                 self.head_due = None;
+                self.in_turn += 1;
                 Some(self.accept(head, body))
             }
             Ok(None) => None,
@@ -168,8 +179,18 @@ impl<'a, I: Io> Connection<'a, I> {
         if let Some(refused) = self.refused.take() {
             return Err(refused.into());
         }
+        if self.in_turn == MAX_IN_TURN {
+            self.in_turn = 0;
+            self.now = None;
+            yield_now().await;
+            // There may be more in the buffer.
+            return Ok(true);
+        }
         let mut watched = false;
         let read = poll_fn(|cx| self.poll_wait(&mut watched, cx)).await;
+        if watched {
+            self.in_turn = 0;
+        }
         self.deadline.clear();
         self.now = None;
         if read? > 0 {

@@ -8,6 +8,7 @@ mod closing;
 mod deadlines;
 mod expect;
 mod failures;
+mod fairness;
 mod framing;
 mod fuzz;
 mod informational;
