@@ -21,7 +21,7 @@ pub fn arguments(usage: &str) -> Result<Vec<String>, Box<dyn Error>> {
 /// Serves connections on loopback, on a worker of tokio's multi-thread runtime, beside its connections.
 pub fn run<S>(port: &str, threads: &str, service: S) -> Result<(), Box<dyn Error>>
 where
-    S: Service<TcpStream> + Clone,
+    S: Service<TcpStream, Error: Sync> + Clone,
 {
     let address = format!("127.0.0.1:{port}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.parse()?).enable_all().build()?;
