@@ -237,7 +237,10 @@ fn check(call: &Call, answer: Option<&Answer>, is_slow: bool, choices: Choices, 
             if *switched {
                 expected.retain(|(name, _)| !["content-length", "transfer-encoding"].contains(&name.as_str()));
             }
-            assert_eq!(*fields, expected);
+            // Where it frames nothing, a length that is no number is left out.
+            let is_told = |name: &str| answer.head.body != Framing::Length(0) || name != "content-length";
+            let told = |fields: &Fields| fields.iter().filter(|(name, _)| is_told(name)).cloned().collect::<Fields>();
+            assert_eq!(told(fields), told(&expected));
             match (body, &answer.received) {
                 (Ok((data, trailers)), Received::Whole(whole)) => {
                     assert_eq!(*data, whole.data, "{}", shown());
