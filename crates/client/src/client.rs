@@ -81,7 +81,7 @@ where
     /// A connection for a request: one that is kept, else whatever comes first. With a place it is a new one.
     async fn connection(
         &self,
-        key: &Key,
+        key: &Arc<Key>,
         request: &Request,
         place: Option<Place<C::Output>>,
     ) -> Result<Leased<C::Output>, ClientError> {
@@ -89,9 +89,7 @@ where
             Some(place) => Wait::with_place(Arc::clone(&self.pool), place),
             None => match self.pool.take_in_turn(key) {
                 Some(lease) => return Ok(Leased { lease, reused: true, waited: None }),
-                None => {
-                    self.pool.enter(Arc::new(key.clone())).map_err(|full| ClientError::queue_full(&key.target, full))?
-                }
+                None => self.pool.enter(Arc::clone(key)).map_err(|full| ClientError::queue_full(&key.target, full))?,
             },
         };
         let since = Instant::now();
@@ -143,7 +141,7 @@ where
     C: Service<Connect, Error = ConnectError>,
     C::Output: Session<Request> + Service<Request, Output = Response, Error = SendError<Request>>,
 {
-    async fn attempts(&self, key: &Key, mut request: Request) -> Result<Response, ClientError> {
+    async fn attempts(&self, key: &Arc<Key>, mut request: Request) -> Result<Response, ClientError> {
         let retry = self.pool.config().retry_without_expectation;
         let mut expectation = if retry { Expectation::of(&mut request) } else { None };
         let mut may_repeat = true;
@@ -184,7 +182,7 @@ where
 
     async fn serve(&self, mut request: Request) -> Result<Response, ClientError> {
         let config = self.pool.config();
-        let key = Key::of(&mut request, config.https, self.pool.hasher())?;
+        let key = self.pool.keys().of(&mut request, config.https)?;
         within(config.timeout, "the response head", self.attempts(&key, request))
             .await
             .unwrap_or_else(|elapsed| Err(ClientError::timeout(&key.target, elapsed)))

@@ -1,14 +1,85 @@
 //! From a request to the key of a connection.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chaski_core::{Host, HostPort, Protocol, Route, Target, http::Request};
-use http::Method;
+use http::{Method, uri::Authority};
 
 use crate::ClientError;
 
+/// How many keys are remembered, one in each place: more than the hosts that most programs ask.
+const REMEMBERED: usize = 256;
+
+/// Reads keys out of requests, and remembers some by the text that they were read from: whoever asks the same hosts over and
+/// over has them parsed and hashed once.
+pub(crate) struct Keys {
+    hasher: RandomState,
+    remembered: Box<[Mutex<Option<Remembered>>]>,
+}
+
+struct Remembered {
+    /// A copy: a part of the request's memory would keep all of that.
+    authority: Box<str>,
+    key: Arc<Key>,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        Self { hasher: RandomState::new(), remembered: (0..REMEMBERED).map(|_| Mutex::default()).collect() }
+    }
+
+    pub(crate) fn hasher(&self) -> &RandomState {
+        &self.hasher
+    }
+
+    /// Reads the key out of a request, and takes the route away: it is for connectors, not for the peer.
+    pub(crate) fn of<B>(&self, request: &mut Request<B>, https: bool) -> Result<Arc<Key>, ClientError> {
+        let route = request.extensions_mut().remove::<Route>();
+        let (protocol, authority) = asked(request, https)?;
+        if let Some(route) = route {
+            return Ok(Arc::new(Key::parse(protocol, authority, route, &self.hasher)?));
+        }
+        // FNV-1a: short, and who finds two texts for one place has gained a second parse.
+        let hash = authority
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let place = &self.remembered[(hash >> 32) as usize % REMEMBERED];
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Remembered { authority: text, key }) = &*place
+            && **text == *authority.as_str()
+            && key.protocol == protocol
+        {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(Key::parse(protocol, authority, Route::default(), &self.hasher)?);
+        *place = Some(Remembered { authority: authority.as_str().into(), key: Arc::clone(&key) });
+        Ok(key)
+    }
+}
+
+/// What a request is to be sent with, and to whom.
+fn asked<B>(request: &Request<B>, https: bool) -> Result<(Protocol, &Authority), ClientError> {
+    if request.method() == Method::CONNECT {
+        return Err(ClientError::invalid("a CONNECT request asks for a tunnel, which is a connector's work"));
+    }
+    let uri = request.uri();
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(ClientError::invalid("the request needs an absolute URI, such as http://example.com/"));
+    };
+    match scheme {
+        "http" => Ok((Protocol::Http, authority)),
+        "https" if https => Ok((Protocol::Https, authority)),
+        "https" => Err(ClientError::invalid("the scheme \"https\" needs a connector that speaks TLS")),
+        other => Err(ClientError::invalid(format!("the scheme \"{other}\" is not spoken here"))),
+    }
+}
+
 /// What decides about a connection, and so whether two requests may use the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq)]
 pub(crate) struct Key {
     /// That of all that follows, made once: it chooses the shard, and then the place in its map.
     hash: u64,
@@ -19,23 +90,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Reads the key out of a request, and takes the route away: it is for connectors, not for the peer.
-    pub(crate) fn of<B>(request: &mut Request<B>, https: bool, hasher: &impl BuildHasher) -> Result<Self, ClientError> {
-        if request.method() == Method::CONNECT {
-            return Err(ClientError::invalid("a CONNECT request asks for a tunnel, which is a connector's work"));
-        }
-        let uri = request.uri();
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(ClientError::invalid("the request needs an absolute URI, such as http://example.com/"));
-        };
-        let protocol = match scheme {
-            "http" => Protocol::Http,
-            "https" if https => Protocol::Https,
-            "https" => {
-                return Err(ClientError::invalid("the scheme \"https\" needs a connector that speaks TLS"));
-            }
-            other => return Err(ClientError::invalid(format!("the scheme \"{other}\" is not spoken here"))),
-        };
+    fn parse(
+        protocol: Protocol,
+        authority: &Authority,
+        route: Route,
+        hasher: &impl BuildHasher,
+    ) -> Result<Self, ClientError> {
         // RFC 9110 section 4.2.4: userinfo disguises the host that is really asked. It is not quoted: it may be a secret.
         if authority.as_str().contains('@') {
             return Err(ClientError::invalid("the request's URI has userinfo"));
@@ -43,7 +103,6 @@ impl Key {
         let port = protocol.default_port().unwrap_or_default();
         let host = HostPort::parse_with_default_port(authority.as_str(), port)
             .map_err(|error| ClientError::invalid("the request's URI names no valid host").with_source(error))?;
-        let route = request.extensions_mut().remove::<Route>().unwrap_or_default();
         Ok(Self::new(Target::Host(host), None, protocol, route, hasher))
     }
 
@@ -65,6 +124,16 @@ impl Key {
     }
 }
 
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        // Mostly it is the same one, out of [`Keys`].
+        std::ptr::eq(self, other)
+            || self.hash == other.hash
+                && (&self.target, &self.server_name, self.protocol, &self.route)
+                    == (&other.target, &other.server_name, other.protocol, &other.route)
+    }
+}
+
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -78,12 +147,8 @@ mod tests {
     use super::*;
     use crate::ClientErrorKind;
 
-    fn hasher() -> impl BuildHasher {
-        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
-    }
-
-    fn key(uri: &str, https: bool) -> Result<Key, ClientError> {
-        Key::of(&mut http::Request::get(uri).body(()).unwrap(), https, &hasher())
+    fn key(uri: &str, https: bool) -> Result<Arc<Key>, ClientError> {
+        Keys::new().of(&mut http::Request::get(uri).body(()).unwrap(), https)
     }
 
     #[test]
@@ -117,15 +182,32 @@ mod tests {
         }
         assert!(find_cause::<AddressParseError>(&key("http://127.1/", false).unwrap_err()).is_some());
         let mut tunnel = http::Request::connect("example.com:443").body(()).unwrap();
-        assert!(Key::of(&mut tunnel, true, &hasher()).unwrap_err().to_string().contains("CONNECT"));
+        assert!(Keys::new().of(&mut tunnel, true).unwrap_err().to_string().contains("CONNECT"));
     }
 
     #[test]
     fn the_route_is_part_of_the_key_and_leaves_the_request() {
+        let keys = Keys::new();
         let mut request = http::Request::get("http://a/").body(()).unwrap();
         request.extensions_mut().insert(Route::default().with("eth1"));
-        let with = Key::of(&mut request, false, &hasher()).unwrap();
+        let with = keys.of(&mut request, false).unwrap();
         assert!(request.extensions().get::<Route>().is_none());
-        assert_ne!(with, Key::of(&mut request, false, &hasher()).unwrap());
+        assert_ne!(with, keys.of(&mut request, false).unwrap());
+    }
+    #[test]
+    fn a_key_is_remembered_for_its_text_and_protocol() {
+        let keys = Keys::new();
+        let key = |uri: &str| keys.of(&mut http::Request::get(uri).body(()).unwrap(), true).unwrap();
+        let first = key("http://example.com:80/a");
+        assert!(Arc::ptr_eq(&first, &key("http://example.com:80/b")));
+        let spelled = key("http://EXAMPLE.com/");
+        assert!(!Arc::ptr_eq(&first, &spelled));
+        assert_eq!(first, spelled, "another text, the same server");
+        assert_ne!(first, key("https://example.com:80/"));
+        // More than are remembered: each is still its own.
+        for n in 0..2 * REMEMBERED {
+            assert_eq!(key(&format!("http://h{n}.example/")).target.to_string(), format!("h{n}.example:80"));
+        }
+        assert_eq!(key("http://example.com:80/c"), first);
     }
 }

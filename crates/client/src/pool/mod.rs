@@ -25,7 +25,6 @@ mod wait;
 mod watch;
 
 use std::{
-    collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -38,7 +37,11 @@ use chaski_core::{Session, SessionState, http::Request};
 use tokio::time::Instant;
 
 use self::{claims::Claims, held::Held, reaper::Reaper, shard::Shard};
-use crate::{ClientConfig, PoolStats, stats::Closed, target::Key};
+use crate::{
+    ClientConfig, PoolStats,
+    stats::Closed,
+    target::{Key, Keys},
+};
 
 pub(crate) use self::{
     held::{Lease, Place},
@@ -62,14 +65,14 @@ pub(crate) struct Pool<S: Session<Request>> {
     numbers: AtomicU64,
     jitter: AtomicU64,
     reaper: Arc<Reaper>,
-    hasher: RandomState,
+    keys: Keys,
     config: ClientConfig,
 }
 
 impl<S: Session<Request>> Pool<S> {
     pub(crate) fn new(config: ClientConfig) -> Self {
-        let hasher = RandomState::new();
-        let seed = config.jitter_seed.unwrap_or_else(|| hasher.build_hasher().finish());
+        let keys = Keys::new();
+        let seed = config.jitter_seed.unwrap_or_else(|| keys.hasher().build_hasher().finish());
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             open: AtomicUsize::new(0),
@@ -79,7 +82,7 @@ impl<S: Session<Request>> Pool<S> {
             numbers: AtomicU64::new(0),
             jitter: AtomicU64::new(seed),
             reaper: Arc::default(),
-            hasher,
+            keys,
             config,
         }
     }
@@ -88,8 +91,8 @@ impl<S: Session<Request>> Pool<S> {
         &self.config
     }
 
-    pub(crate) fn hasher(&self) -> &RandomState {
-        &self.hasher
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// A connection for a call that comes now: none when others wait for one already, who are served first.
@@ -203,8 +206,9 @@ impl<S: Session<Request>> Pool<S> {
             return false;
         }
         self.idle.fetch_add(1, SeqCst);
-        shard.push(held, self.next_number(), now);
-        let surplus = shard.surplus(&key, self.config.max_idle_per_key);
+        let count = shard.push(held, self.next_number(), now);
+        let limit = self.config.max_idle_per_key;
+        let surplus = if count > limit { shard.surplus(&key, limit) } else { None };
         drop(shard);
         self.let_go(surplus);
         true

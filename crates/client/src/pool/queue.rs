@@ -239,6 +239,9 @@ impl<S: Session<Request>> Pool<S> {
     /// handed to the first who waits for it: after as many calls as there are places have overtaken the other one in this way.
     /// So connections are seldom closed that somebody wants, and a target that is asked all the time keeps nobody out.
     pub(super) fn is_turn_of_claim(&self, shard: &mut Shard<S>, key: &Arc<Key>) -> bool {
+        if self.claims.is_empty() {
+            return false;
+        }
         let first = shard.existing(key).and_then(|entry| entry.first());
         first.is_some_and(|number| self.claims.overtake(number, self.config.max_connections).is_err())
     }

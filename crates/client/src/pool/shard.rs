@@ -109,14 +109,16 @@ impl<S: Session<Request>> Shard<S> {
         Some(Candidate::Exclusive(held))
     }
 
-    /// Adds a connection. Its key has an entry, since its place is taken.
-    pub(super) fn push(&mut self, held: Arc<Held<S>>, number: u64, since: Instant) {
+    /// Adds a connection, and says how many there are of its key now. That has an entry, since its place is taken.
+    pub(super) fn push(&mut self, held: Arc<Held<S>>, number: u64, since: Instant) -> usize {
         let key = Arc::clone(&held.place.key);
-        let Some(entry) = self.keys.get_mut(&key) else { return };
+        let Some(entry) = self.keys.get_mut(&key) else { return 0 };
         entry.kept.push_back(Kept { number, since, held });
+        let count = entry.kept.len();
         self.kept += 1;
         self.order.push_back((number, key));
         self.compact();
+        count
     }
 
     /// Takes out the connection of `key` that was kept longest and is not in use, if there are more than `limit`.
