@@ -36,6 +36,9 @@ struct Writing;
 #[doc = include_str!("../../../book/src/proxy.md")]
 struct TheProxy;
 
+#[doc = include_str!("../../../book/src/performance.md")]
+struct Performance;
+
 #[doc = include_str!("../../../book/src/limits.md")]
 struct Limits;
 

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use chaski_client::{Client, ClientErrorKind};
+use chaski_client::{Client, ClientConfig, ClientErrorKind};
 use chaski_core::{
     BoxError, Conn, Io, Service, Shutdown,
     http::{Body, Request, Response},
@@ -295,7 +295,8 @@ async fn h1_09_bytes_beyond_a_response_are_no_answer() {
 async fn two_hundred_calls_at_once_over_one_client() {
     let (listener, connector) = memory::listen("origin");
     let shutdown = Shutdown::new();
-    let client = Client::new(Http1Connector::new(connector, Http1ClientConfig::default()));
+    let connector = Http1Connector::new(connector, Http1ClientConfig::default());
+    let client = Client::with_config(connector, ClientConfig::default().with_max_idle_per_key(32));
     let server = async { listener.serve(Http1Server::new(echo()), &shutdown).await };
     let calls = async {
         let calls: Vec<_> = (0..200)
