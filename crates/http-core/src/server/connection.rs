@@ -10,9 +10,9 @@ use std::{
 
 use chaski_core::{
     Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownSignal,
-    http::{InformationalSource, Request, Response},
+    http::{InformationalSource, Message, Request, Response},
 };
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::{task::yield_now, time::Instant};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -24,7 +24,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    codec::{HeadError, RequestDecoder},
+    codec::{Expectation, HeadError, HeaderLayout, RequestDecoder, RequestHead},
     engine::{Deadline, Output},
 };
 
@@ -92,9 +92,10 @@ impl<'a, I: Io> Connection<'a, I> {
         S: Service<Request, Output = Response>,
         S::Error: IntoBoxError,
     {
+        let mut asked = Asked::unknown();
         let end = loop {
             // Not a `match`, in which the future would keep room for a request during every wait.
-            let Some((request, asked)) = self.next_request() else {
+            let Some(request) = self.next_request(&mut asked) else {
                 match self.wait().await {
                     Ok(true) => continue,
                     Ok(false) => break End::Quiet,
@@ -125,8 +126,12 @@ impl<'a, I: Io> Connection<'a, I> {
     }
 
     /// The next request, if all of its head is in the buffer and can be served in this turn.
+    ///
+    /// The head is taken apart where it was decoded: as a whole it would be copied with each step.
     #[inline]
-    fn next_request(&mut self) -> Option<(Request, Asked)> {
+    fn next_request(&mut self, asked: &mut Asked) -> Option<Request> {
+        // Nobody asks for the last request's any more.
+        asked.scope = None;
         if self.in_turn == MAX_IN_TURN {
             return None;
         }
@@ -135,12 +140,43 @@ impl<'a, I: Io> Connection<'a, I> {
             return None;
         }
         match self.decoder.decode(&mut state.read.bytes) {
-            Ok(Some(head)) => {
-                let body = state.begin(&head, &self.shared, self.config);
+            Ok(Some(RequestHead {
+                method,
+                uri,
+                version,
+                headers,
+                framing,
+                keep_alive,
+                upgrade,
+                expect,
+                trailers,
+                layout,
+                ..
+            })) => {
+                let body = state.begin(version, framing, expect, &self.shared, self.config);
                 drop(state);
                 self.head_due = None;
                 self.in_turn += 1;
-                Some(self.accept(head, body))
+                let may_upgrade = upgrade || method == Method::CONNECT;
+                *asked = Asked {
+                    method: method.clone(),
+                    version,
+                    keep_alive,
+                    trailers,
+                    unmet: expect == Expectation::Other,
+                    scope: None,
+                };
+                let mut request = Request::new(body);
+                *request.method_mut() = method;
+                *request.uri_mut() = uri;
+                *request.version_mut() = version;
+                *request.headers_mut() = headers;
+                if self.has_facts || may_upgrade || layout.is_some() {
+                    let scope = self.scope_of_request(layout, may_upgrade);
+                    asked.scope = may_upgrade.then(|| scope.clone());
+                    request.set_scope(scope);
+                }
+                Some(request)
             }
             Ok(None) => None,
             Err(error) => {
@@ -151,6 +187,16 @@ impl<'a, I: Io> Connection<'a, I> {
         }
     }
 
+    /// A child of the connection's scope for a request.
+    #[inline]
+    fn scope_of_request(&self, layout: Option<HeaderLayout>, may_upgrade: bool) -> Extensions {
+        let scope = self.ext.fork();
+        if let Some(layout) = layout {
+            scope.insert(if may_upgrade { layout.detached() } else { layout });
+        }
+        scope
+    }
+
     /// Polls the call to the service, and encodes its answer where it comes back.
     #[inline]
     fn poll_call<F, E>(&mut self, asked: &Asked, mut call: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<Sending>
@@ -158,7 +204,7 @@ impl<'a, I: Io> Connection<'a, I> {
         F: Future<Output = Result<Response, E>>,
         E: IntoBoxError,
     {
-        let response = match call.as_mut().as_pin_mut() {
+        let mut response = match call.as_mut().as_pin_mut() {
             Some(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(Poll::Ready(Ok(response))) => response,
                 Ok(Poll::Ready(Err(error))) => self.failed(asked, &*error.into_box_error()),
@@ -171,7 +217,7 @@ impl<'a, I: Io> Connection<'a, I> {
         };
         // What the future still holds, the request's body for one, is let go of before the answer begins.
         call.set(None);
-        Poll::Ready(self.answer(asked, response))
+        Poll::Ready(self.answer(asked, &mut response))
     }
 
     /// Waits for more of a head; `false` when the connection ends between two requests.

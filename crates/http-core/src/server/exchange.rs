@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use chaski_core::{
     BoxIo, Conn, Elapsed, Extensions, Io, Prefixed, display_chain,
-    http::{Body, Message, Request, Response, Upgrade},
+    http::{Body, Message, Response, Upgrade},
 };
 use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::Body as _;
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     codec::{
-        BodyDecoder, BodyEncoding, BodyPlan, BodySize, EncodeError, Expectation, HeaderLayout, RequestHead,
-        ResponsePlan, encode_response_head,
+        BodyDecoder, BodyEncoding, BodyPlan, BodySize, EncodeError, HeaderLayout, ResponsePlan, encode_response_head,
     },
     engine::Date,
 };
@@ -42,11 +41,11 @@ pub(super) struct Asked {
     pub(super) version: Version,
     pub(super) keep_alive: bool,
     /// The client takes trailers.
-    trailers: bool,
+    pub(super) trailers: bool,
     /// The client expects what is not known here.
     pub(super) unmet: bool,
     /// The request's scope, where an upgrade may need it.
-    scope: Option<Extensions>,
+    pub(super) scope: Option<Extensions>,
 }
 
 impl Asked {
@@ -83,37 +82,6 @@ impl Sending {
 }
 
 impl<I: Io> Connection<'_, I> {
-    /// Makes the request of a head.
-    #[inline]
-    pub(super) fn accept(&mut self, head: RequestHead, body: Body) -> (Request, Asked) {
-        let mut request = Request::new(body);
-        let may_upgrade = head.upgrade || head.method == Method::CONNECT;
-        let mut scope = None;
-        if self.has_facts || may_upgrade || head.layout.is_some() {
-            let fork = self.ext.fork();
-            if let Some(layout) = head.layout {
-                fork.insert(if may_upgrade { layout.detached() } else { layout });
-            }
-            if may_upgrade {
-                scope = Some(fork.clone());
-            }
-            request.set_scope(fork);
-        }
-        let asked = Asked {
-            method: head.method.clone(),
-            version: head.version,
-            keep_alive: head.keep_alive,
-            trailers: head.trailers,
-            unmet: head.expect == Expectation::Other,
-            scope,
-        };
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers;
-        (request, asked)
-    }
-
     /// What there is to do while the service, or the body of its answer, is pending: write what waits, watch the client and the deadlines.
     #[cold]
     pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<Http1ServerError> {
@@ -187,12 +155,12 @@ impl<I: Io> Connection<'_, I> {
 
     /// Encodes an answer: its head, and its body if that is in hand.
     #[inline]
-    pub(super) fn answer(&mut self, asked: &Asked, mut response: Response) -> Sending {
+    pub(super) fn answer(&mut self, asked: &Asked, response: &mut Response) -> Sending {
         let connect = asked.method == Method::CONNECT && response.status().is_success();
         if connect || response.status().is_informational() {
-            match self.switch(asked, &mut response) {
+            match self.switch(asked, response) {
                 Ok(sending) => return sending,
-                Err(NoSwitch) => response = bare(StatusCode::INTERNAL_SERVER_ERROR),
+                Err(NoSwitch) => *response = bare(StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
         let keep_alive = self.begin_answer(asked);

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::{config::Http1ServerConfig, error::RequestBodyError};
 use crate::{
-    codec::{BodyDecoder, BodyEvent, BodySize, Expectation, Framing, RequestHead, ResponsePlan, encode_response_head},
+    codec::{BodyDecoder, BodyEvent, BodySize, Expectation, Framing, ResponsePlan, encode_response_head},
     engine::{Output, ReadBuf, poll_fill},
 };
 
@@ -127,20 +127,27 @@ impl<I: Io> Shared<I> {
 impl<I: Io> State<I> {
     /// Prepares for the next request, and makes the handle to its body.
     #[inline]
-    pub(super) fn begin(&mut self, head: &RequestHead, shared: &Arc<Shared<I>>, config: &Http1ServerConfig) -> Body {
+    pub(super) fn begin(
+        &mut self,
+        version: Version,
+        framing: Framing,
+        expect: Expectation,
+        shared: &Arc<Shared<I>>,
+        config: &Http1ServerConfig,
+    ) -> Body {
         self.informational.request += 1;
         self.informational.open = true;
         // RFC 9110 section 15.2: HTTP/1.0 has no 1xx.
-        self.informational.supported = head.version != Version::HTTP_10;
-        if head.framing.is_empty() {
+        self.informational.supported = version != Version::HTTP_10;
+        if framing.is_empty() {
             return Body::empty();
         }
-        self.body = Some(BodyDecoder::new(head.framing, config.body));
+        self.body = Some(BodyDecoder::new(framing, config.body));
         self.live = true;
         self.failed = None;
         self.waiting = None;
-        self.expect = if head.expect == Expectation::Continue { Expect::Waiting } else { Expect::Nothing };
-        Body::new(Incoming::new(Arc::clone(shared), head.framing))
+        self.expect = if expect == Expectation::Continue { Expect::Waiting } else { Expect::Nothing };
+        Body::new(Incoming::new(Arc::clone(shared), framing))
     }
 
     /// Whether the body's holder is the one who reads.
