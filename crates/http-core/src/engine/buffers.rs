@@ -16,7 +16,7 @@ use tokio::io::AsyncRead;
 /// What a fresh buffer holds: a large browser head and then some.
 const READ_SIZE: usize = 8 * 1024;
 
-/// The room that is made for one read of a large body.
+/// The most room that is made for one read of a large body.
 const LARGE_READ: usize = 64 * 1024;
 
 /// A buffer with less room than this does not go back to the pool: it has to hold the head of most messages.
@@ -25,7 +25,7 @@ const MIN_POOLED: usize = 4 * 1024;
 /// Below this much room, a read is not worth its system call.
 const MIN_ROOM: usize = 1024;
 
-/// The most buffers a thread keeps: 64 of 8 KiB.
+/// The most buffers a thread keeps: 64 of 8 to 16 KiB.
 const MAX_POOLED: usize = 64;
 
 /// The largest output buffer that is kept.
@@ -49,8 +49,8 @@ fn with_pool<T>(f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuf {
     pub(crate) bytes: BytesMut,
-    /// The last read filled all the room there was: the next one gets more.
-    full: bool,
+    /// The room that the last read filled, to the end: the next one gets more. 0 when it left some.
+    filled: usize,
 }
 
 impl ReadBuf {
@@ -61,11 +61,20 @@ impl ReadBuf {
         {
             self.bytes = pooled;
         }
-        let room = self.bytes.capacity() - self.bytes.len();
-        if self.full {
-            self.bytes.reserve(LARGE_READ);
-        } else if room < MIN_ROOM {
-            self.bytes.reserve(READ_SIZE);
+        if self.filled > 0 {
+            // By doubling, so that a body that is little larger than one buffer does not cost a large one.
+            self.reserve((self.filled * 2).min(LARGE_READ));
+        } else if self.bytes.capacity() - self.bytes.len() < MIN_ROOM {
+            self.reserve(READ_SIZE);
+        }
+    }
+
+    /// Makes so much room. Copied is what is still to be read; `BytesMut::reserve` would also copy what lay before it.
+    fn reserve(&mut self, room: usize) {
+        if !self.bytes.try_reclaim(room) {
+            let mut larger = BytesMut::with_capacity(self.bytes.len() + room);
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
         }
     }
 
@@ -75,7 +84,7 @@ impl ReadBuf {
             return;
         }
         let mut bytes = std::mem::take(&mut self.bytes);
-        self.full = false;
+        self.filled = 0;
         // Earlier bytes may still be held by a message. The room behind them is free all the same, and by the time that it is
         // used up, that message has usually gone: so a buffer is seldom allocated, though most messages outlive their read.
         let has_room = bytes.capacity() >= MIN_POOLED || bytes.try_reclaim(READ_SIZE);
@@ -100,7 +109,7 @@ pub(crate) fn poll_fill<I: AsyncRead + Unpin>(
     let room = buf.bytes.capacity() - buf.bytes.len();
     match tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut buf.bytes) {
         Poll::Ready(Ok(n)) => {
-            buf.full = n >= room && room >= READ_SIZE;
+            buf.filled = if n >= room && room >= READ_SIZE { room } else { 0 };
             Poll::Ready(Ok(n))
         }
         other => {
@@ -147,7 +156,7 @@ mod tests {
     fn the_room_behind_a_message_is_used_by_the_next_one() {
         let pooled = || POOL.with_borrow(|pool| pool.read.len());
         let before = pooled();
-        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), full: false };
+        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), filled: 0 };
         buf.bytes.put_slice(b"first");
         let first = buf.bytes.split().freeze();
         buf.release();
@@ -159,8 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_grows_with_reads_that_fill_it_and_copies_only_what_is_still_to_be_read() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut io = &[b'a'; 256 * 1024][..];
+        let mut buf = ReadBuf::default();
+        // A buffer of its own, whatever this thread's pool has.
+        buf.bytes.reserve(READ_SIZE);
+        let mut reads = Vec::new();
+        for _ in 0..5 {
+            assert!(poll_fill(&mut io, &mut buf, &mut cx).is_ready());
+            reads.push(buf.bytes.len());
+            let _ = buf.bytes.split_to(buf.bytes.len() - 1);
+            // The one byte that is left has moved to a new buffer with the next read.
+        }
+        let kib = 1024;
+        assert_eq!(reads, [8 * kib, 16 * kib + 1, 32 * kib + 1, 64 * kib + 1, 64 * kib + 1]);
+    }
+
+    #[test]
     fn a_buffer_that_messages_hold_nearly_all_of_is_not_pooled() {
-        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), full: false };
+        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), filled: 0 };
         buf.bytes.put_bytes(b'a', READ_SIZE - MIN_POOLED + 1);
         let held = buf.bytes.split().freeze();
         let pooled = POOL.with_borrow(|pool| pool.read.len());
