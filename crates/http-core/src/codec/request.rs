@@ -198,9 +198,13 @@ fn parse_line(bytes: &Bytes, first: usize) -> Result<RequestLine, HeadError> {
         return Err(HeadError::new(HeadFault::RequestLine, 0));
     };
     let rest = &line[space + 1..];
-    // Its bytes were checked with its length.
-    let Ok(method) = Method::from_bytes(&line[..space]) else {
-        return Err(HeadError::new(HeadFault::RequestLine, 0));
+    let method = match &line[..space] {
+        b"GET" => Method::GET,
+        // Its bytes were checked with its length.
+        other => match Method::from_bytes(other) {
+            Ok(method) => method,
+            Err(_) => return Err(HeadError::new(HeadFault::RequestLine, 0)),
+        },
     };
     let (target, version) = match rest.split_last_chunk::<9>() {
         Some((target, b" HTTP/1.1")) => (target, Version::HTTP_11),

@@ -53,6 +53,8 @@ pub(super) struct Connection<'a, I: Io> {
     refused: Option<HeadError>,
     /// Requests since the task last waited for one.
     in_turn: u32,
+    /// Whether the request's body was complete and let go of when its answer began. Then it stays so.
+    pub(super) is_read: bool,
 }
 
 impl<'a, I: Io> Connection<'a, I> {
@@ -79,6 +81,7 @@ impl<'a, I: Io> Connection<'a, I> {
             write_due: None,
             refused: None,
             in_turn: 0,
+            is_read: false,
             config,
         }
     }
@@ -94,24 +97,21 @@ impl<'a, I: Io> Connection<'a, I> {
     {
         let mut asked = Asked::unknown();
         let end = loop {
-            // Not a `match`, in which the future would keep room for a request during every wait.
-            let Some(request) = self.next_request(&mut asked) else {
+            let answered = {
+                // The service's future stays in one place, so that it is stored once; and not during every wait.
+                let mut call = pin!(None);
+                let begun = self.next_request(&mut asked, |request| {
+                    // The call may panic before there is a future; then there is none.
+                    let _ = catch_unwind(AssertUnwindSafe(|| call.set(Some(service.serve(request)))));
+                });
+                if begun { Some(poll_fn(|cx| self.poll_call(&asked, call.as_mut(), cx)).await) } else { None }
+            };
+            let Some(mut sending) = answered else {
                 match self.wait().await {
                     Ok(true) => continue,
                     Ok(false) => break End::Quiet,
                     Err(error) => break End::Refused(error),
                 }
-            };
-            let mut sending = {
-                // The service's future stays in one place, so that it is stored once.
-                let mut call = pin!(None);
-                if asked.unmet {
-                    drop(request);
-                } else {
-                    // The call may panic before there is a future; then there is none.
-                    let _ = catch_unwind(AssertUnwindSafe(|| call.set(Some(service.serve(request)))));
-                }
-                poll_fn(|cx| self.poll_call(&asked, call.as_mut(), cx)).await
             };
             if sending.is_done() && self.is_clear() {
                 continue;
@@ -125,19 +125,21 @@ impl<'a, I: Io> Connection<'a, I> {
         self.end(end).await
     }
 
-    /// The next request, if all of its head is in the buffer and can be served in this turn.
+    /// Gives the next request to `serve`, if all of its head is in the buffer and can be served in this turn. Returns whether
+    /// there was one; what it expects may be [unmet](Asked::unmet), then it is not served.
     ///
-    /// The head is taken apart where it was decoded: as a whole it would be copied with each step.
+    /// The head is taken apart where it was decoded, and the request is made where it is used: as a whole either would be
+    /// copied with each step.
     #[inline]
-    fn next_request(&mut self, asked: &mut Asked) -> Option<Request> {
+    fn next_request(&mut self, asked: &mut Asked, serve: impl FnOnce(Request)) -> bool {
         // Nobody asks for the last request's any more.
         asked.scope = None;
         if self.in_turn == MAX_IN_TURN {
-            return None;
+            return false;
         }
         let mut state = self.shared.lock();
         if state.read.bytes.is_empty() {
-            return None;
+            return false;
         }
         match self.decoder.decode(&mut state.read.bytes) {
             Ok(Some(RequestHead {
@@ -176,13 +178,16 @@ impl<'a, I: Io> Connection<'a, I> {
                     asked.scope = may_upgrade.then(|| scope.clone());
                     request.set_scope(scope);
                 }
-                Some(request)
+                if !asked.unmet {
+                    serve(request);
+                }
+                true
             }
-            Ok(None) => None,
+            Ok(None) => false,
             Err(error) => {
                 drop(state);
                 self.refused = Some(error);
-                None
+                false
             }
         }
     }

@@ -189,8 +189,7 @@ impl<I: Io> Connection<'_, I> {
     /// Whether nothing is left of the exchange, and there is room for the next answer.
     #[inline]
     pub(super) fn is_clear(&self) -> bool {
-        let state = self.shared.lock();
-        state.body.is_none() && !state.live && self.out.has_room()
+        self.is_read && self.out.has_room()
     }
 
     /// Does what is left of an exchange.
@@ -224,6 +223,7 @@ impl<I: Io> Connection<'_, I> {
         let draining = self.is_draining();
         let mut state = self.shared.lock();
         state.informational.open = false;
+        self.is_read = state.body.is_none() && !state.live;
         if !state.informational.encoded.is_empty() {
             self.out.encoded().append(&mut state.informational.encoded);
         }

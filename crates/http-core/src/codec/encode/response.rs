@@ -128,9 +128,9 @@ fn encode(
         && !seen.date
         && !status.is_informational()
     {
-        out.extend_from_slice(b"date: ");
-        out.extend_from_slice(date);
-        out.extend_from_slice(b"\r\n");
+        let mut line = *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        line[6..35].copy_from_slice(date);
+        out.extend_from_slice(&line);
     }
     if let Some(layout) = plan.layout {
         arrange(out, fields, layout);
