@@ -66,6 +66,11 @@ pub(crate) struct ListenArgs {
     #[arg(long)]
     pub(crate) per_core: bool,
 
+    /// How long a client may take for the head of a request, and may stand still within its body or while it is to read an
+    /// answer. Default: 30s for a head, 60s for the rest.
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
+    pub(crate) client_timeout: Option<Duration>,
+
     /// How long connections may take to finish after SIGINT or SIGTERM before they are cut. A second signal cuts at once.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) drain_timeout: Duration,

@@ -8,7 +8,7 @@ use chaski_core::{
     http::{Body, Message, Request, Response},
     service_fn,
 };
-use chaski_http_core::Http1Server;
+use chaski_http_core::{Http1Server, Http1ServerConfig};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,9 @@ pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
         run::announce("serve echo", &listeners);
         descriptors::check(1, args.bind.len(), &args.listen);
         let shutdown = Shutdown::new();
-        let stack = Http1Server::new(service_fn(echo));
+        let config = Http1ServerConfig::default();
+        let config = args.listen.client_timeout.map_or(config, |limit| config.with_client_timeout(limit));
+        let stack = Http1Server::new(service_fn(echo)).with_config(config);
         run::serve(listeners, workers, stack, &shutdown, signals, &args.listen).await
     })
 }

@@ -55,6 +55,9 @@ async fn serve(args: ProxyArgs, workers: Option<Workers>) -> Result<ExitCode, Fa
         .with_connect_timeout(args.connect_timeout)
         .with_idle_timeout(args.idle_timeout)
         .with_metrics(metrics.clone());
+    if let Some(limit) = args.listen.client_timeout {
+        config = config.with_client_timeout(limit);
+    }
     config = args.users.apply(users_file.as_ref(), config);
     if let Some(workers) = &workers {
         config = config.with_workers(workers.count());

@@ -21,6 +21,7 @@ pub struct ForwardProxyConfig {
     rate_per_user: Option<Rate>,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    client_timeout: Option<Duration>,
     access_log: Option<AccessLogSink>,
     metrics: Metrics,
     header_layout: bool,
@@ -36,6 +37,7 @@ impl Default for ForwardProxyConfig {
             rate_per_user: None,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
+            client_timeout: None,
             access_log: None,
             metrics: Metrics::new(),
             header_layout: false,
@@ -110,6 +112,14 @@ impl ForwardProxyConfig {
         self
     }
 
+    /// Sets how long a client may take to send the head of a request, and may stand still within its body or while it is to
+    /// read an answer. Default: those of [`Http1ServerConfig`], 30 seconds for a head and 60 for the rest.
+    #[must_use]
+    pub fn with_client_timeout(mut self, limit: Duration) -> Self {
+        self.client_timeout = Some(limit);
+        self
+    }
+
     /// Writes a line for each request and each tunnel. Default: none.
     #[must_use]
     pub fn with_access_log(mut self, sink: AccessLogSink) -> Self {
@@ -156,11 +166,17 @@ pub fn forward_proxy<IO: Io>(
         rate_per_user: rate,
         connect_timeout,
         idle_timeout,
+        client_timeout,
         access_log,
         metrics,
         header_layout,
         workers,
     } = config;
+    let mut clients =
+        Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout)).with_header_layout(header_layout);
+    if let Some(limit) = client_timeout {
+        clients = clients.with_client_timeout(limit);
+    }
     // In Via, and in the Proxy-Status of all that answer here.
     let name = Pseudonym::random();
     // One dialer for requests and tunnels: the rules are asked just before every connect, whatever led there.
@@ -205,12 +221,7 @@ pub fn forward_proxy<IO: Io>(
         )
         .with_pseudonym(name),
     );
-    stack(
-        metrics.connection_layer(),
-        Http1Server::new(requests).with_config(
-            Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout)).with_header_layout(header_layout),
-        ),
-    )
+    stack(metrics.connection_layer(), Http1Server::new(requests).with_config(clients))
 }
 
 /// Names the end of a connection by the error that IO has for it. An engine's own error for an orderly close before a

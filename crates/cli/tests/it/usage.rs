@@ -24,6 +24,7 @@ fn wrong_command_lines_exit_with_2_and_name_what_is_wrong() {
         (&["proxy", "--connect-timeout", "soon"], "soon"),
         (&["proxy", "--connect-timeout", "0s", "--explain"], "--connect-timeout"),
         (&["proxy", "--idle-timeout", "0s", "--explain"], "--idle-timeout"),
+        (&["proxy", "--client-timeout", "0s", "--explain"], "--client-timeout"),
         (&["proxy", "--max-connections", "0"], "--max-connections"),
         (&["proxy", "--threads", "0"], "--threads"),
         (&["proxy", "--frobnicate"], "--frobnicate"),

@@ -72,6 +72,13 @@ impl Http1ServerConfig {
         with_half_close half_close: bool;
     }
 
+    /// Sets one limit for all in which a client can be slow: [`head_timeout`](Self::head_timeout),
+    /// [`body_timeout`](Self::body_timeout) and [`write_timeout`](Self::write_timeout).
+    #[must_use]
+    pub fn with_client_timeout(self, limit: Duration) -> Self {
+        self.with_head_timeout(Some(limit)).with_body_timeout(Some(limit)).with_write_timeout(Some(limit))
+    }
+
     /// Sets [`header_layout`](HeadConfig::header_layout) of [`head`](Self::head): whether requests carry, as a fact, how
     /// their fields stood on the wire. Default: `false`.
     #[must_use]

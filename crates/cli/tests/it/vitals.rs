@@ -1,0 +1,120 @@
+//! What the system knows of a program: its memory, its descriptors, its time. All of it is read from /proc.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
+
+use crate::support::{Chaski, GUARD, dial, read_head};
+
+/// A program at rest, to which it has to come back.
+pub(crate) struct Vitals<'a> {
+    program: &'a Chaski,
+    pub(crate) descriptors: usize,
+    rss: u64,
+}
+
+impl<'a> Vitals<'a> {
+    /// Of a program that has served, so that what is made at the first use is there.
+    pub(crate) fn of(program: &'a Chaski) -> Self {
+        assert_eq!(options(program.addr), 200);
+        // The connection of that may not be closed yet: only the listener is left then.
+        eventually("the first connection is closed", || sockets(program.id()) == 1);
+        Self { program, descriptors: descriptors(program.id()), rss: program.memory("VmRSS:") }
+    }
+
+    /// All that was opened since is closed.
+    pub(crate) fn descriptors_are_back(&self) {
+        eventually("the descriptors are back", || descriptors(self.program.id()) == self.descriptors);
+    }
+
+    /// Memory never rose by more than this for each of so many clients.
+    pub(crate) fn peak_is_within(&self, clients: usize, kib_each: u64) {
+        let peak = self.program.memory("VmHWM:").saturating_sub(self.rss);
+        let each = peak / clients as u64;
+        println!("{peak} KiB at the peak, {each} KiB for each of {clients}");
+        assert!(peak <= clients as u64 * kib_each, "{peak} KiB at the peak, {each} KiB for each of {clients}");
+    }
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+}
+
+/// How many of them are sockets of the internet's kind, listeners included.
+fn sockets(id: u32) -> usize {
+    let tcp = fs::read_to_string(format!("/proc/{id}/net/tcp")).unwrap();
+    let inodes: Vec<_> = tcp.lines().filter_map(|line| line.split_whitespace().nth(9)).collect();
+    let entries = fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    let links = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    links
+        .filter(|link| {
+            let link = link.to_string_lossy();
+            link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')).is_some_and(|i| inodes.contains(&i))
+        })
+        .count()
+}
+
+/// The processor time that a process has taken, in steps of 10 ms.
+pub(crate) fn cpu(id: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // The name, in parentheses, may have spaces in it.
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut ticks = || fields.next().unwrap().parse::<u64>().unwrap();
+    Duration::from_millis((ticks() + ticks()) * 10)
+}
+
+/// Waits for what nobody tells: a state that is only in /proc.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < GUARD, "not within {GUARD:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Asks a server about itself on a connection of its own: what a client gets that does nothing wrong.
+pub(crate) fn options(addr: SocketAddr) -> u16 {
+    let mut stream = dial(addr);
+    stream.write_all(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let head = read_head(&mut stream);
+    std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+    head[9..12].parse().unwrap()
+}
+
+/// What a well-behaved client gets of an origin through a proxy.
+pub(crate) fn get(proxy: &Chaski, origin: SocketAddr) -> String {
+    let mut stream = dial(proxy.addr);
+    write!(stream, "GET http://{origin}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    body.to_owned()
+}
+
+/// An origin whose connections are each served by a thread, until the test's process ends.
+pub(crate) fn origin_of_many(serve: impl Fn(std::net::TcpStream) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, serve) = (stream.unwrap(), serve.clone());
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    addr
+}
+
+/// An origin that answers whatever it reads with `content`, and closes.
+pub(crate) fn steady_origin() -> SocketAddr {
+    origin_of_many(|mut stream| {
+        // In a flood a client may be gone before its request has come here.
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\ncontent");
+    })
+}
