@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::test::Mode;
 use crate::{
-    Result, behaviours, bench, book, doc, features, fmt, lint, loom, no_arguments, package, peers, test, tidy,
+    Result, behaviours, bench, book, doc, features, fmt, lint, loom, no_arguments, package, peers, soak, test, tidy,
 };
 
 /// A heading, and what stands under it.
 type Step = (&'static str, fn() -> Result);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("peers: programs that tests talk to", install),
     ("fmt: formatting", || fmt::run(&[])),
     ("lint: clippy", || lint::run(&[])),
@@ -22,6 +22,7 @@ const STEPS: [Step; 12] = [
     ("behaviours: id -> tests", || behaviours::run(&[])),
     ("book: the guide", || book::run(&[])),
     ("bench: instructions per request", bench::gate),
+    ("soak: mixed traffic and faults", soak::short),
     ("package: what a registry would take", || package::run(&[])),
 ];
 

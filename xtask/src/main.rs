@@ -20,6 +20,7 @@ mod manifest;
 mod package;
 mod peers;
 mod process;
+mod soak;
 mod source;
 mod test;
 mod tidy;
@@ -49,6 +50,7 @@ Usage: cargo xtask <command>
                              behaviour id -> tests; with a page of ids, those without a test
   book                       the guide, and its links
   bench --gate               instructions per request, against hyper's
+  soak --mins N [--seed S]   mixed traffic and faults against the release build; nothing is lost, nothing leaks
   package                    every published crate can be packaged, and says what a registry asks
   bench --compare [SCENARIO]... [--rounds N] [--secs N]
                              CPU time and memory beside other projects
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         "behaviours" => behaviours::run(rest),
         "book" => book::run(rest),
         "bench" => bench::run(rest),
+        "soak" => soak::run(rest),
         "package" => package::run(rest),
         "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {

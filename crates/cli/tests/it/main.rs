@@ -8,7 +8,8 @@ mod access_log;
 mod descriptors;
 #[cfg(test)]
 mod echo;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod floods;
 #[cfg(test)]
 mod lifecycle;
@@ -30,15 +31,18 @@ mod proxy_trouble;
 mod proxy_tunnel;
 #[cfg(test)]
 mod proxy_users;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod slow_clients;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod support;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tunnel_pumps;
 #[cfg(test)]
 mod usage;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod vitals;

@@ -113,7 +113,8 @@ pub(crate) fn origin_of_many(serve: impl Fn(std::net::TcpStream) + Clone + Send 
 /// An origin that answers whatever it reads with `content`, and closes.
 pub(crate) fn steady_origin() -> SocketAddr {
     origin_of_many(|mut stream| {
-        // In a flood a client may be gone before its request has come here.
+        // In a flood a client may be gone before its request has come here: what was dialed for it is kept for the next one.
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\ncontent");
     })
