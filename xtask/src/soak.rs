@@ -7,6 +7,7 @@
 mod chaos;
 mod content;
 mod faults;
+mod options;
 mod origin;
 mod program;
 mod random;
@@ -21,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chaos::{Mortal, Users};
+use options::{Options, SHORT};
 use origin::Origin;
 use program::{Held, Program};
 use random::Random;
@@ -88,50 +90,6 @@ const ORIGIN_DECK: [Kind; 6] =
 
 const WAITING_DECK: [Kind; 5] =
     [Kind::Stalled, Kind::StalledBody, Kind::StalledTunnel, Kind::SlowHead, Kind::SlowUpload];
-
-/// What the command line says.
-#[derive(Debug, PartialEq, Eq)]
-enum Options {
-    Soak {
-        length: Duration,
-        seed: Option<u64>,
-        /// Another build than that for release.
-        binary: Option<PathBuf>,
-    },
-    /// Inside of a soak: the origin that is killed.
-    Origin { port: u16 },
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Result<Self> {
-        let (mut length, mut seed, mut binary) = (None, None, None);
-        let mut rest = arguments.iter();
-        while let Some(name) = rest.next() {
-            let value = rest.next().ok_or_else(|| format!("{name} needs a value"))?;
-            let number = || value.parse::<u64>().map_err(|_| format!("{name}: {value:?} is not a whole number"));
-            match name.as_str() {
-                "--mins" => length = Some(Duration::from_secs(60 * number()?)),
-                "--secs" => length = Some(Duration::from_secs(number()?)),
-                "--seed" => seed = Some(number()?),
-                "--binary" => binary = Some(value.into()),
-                "--origin" => return Ok(Self::Origin { port: u16::try_from(number()?)? }),
-                _ => {
-                    return Err(
-                        format!("takes --mins N (or --secs N), --seed S and --binary PATH, but got `{name}`").into()
-                    );
-                }
-            }
-        }
-        match length {
-            Some(length) if length >= SHORT => Ok(Self::Soak { length, seed, binary }),
-            Some(_) => Err(format!("every fault is met in {SHORT:?} at least").into()),
-            None => Err("needs --mins N (or --secs N)".into()),
-        }
-    }
-}
-
-/// The short form: every fault is met in it.
-const SHORT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     match Options::parse(arguments)? {
@@ -299,21 +257,6 @@ fn transfers_under_way(world: &World) -> Result<Vec<(Wire, Request<'static>)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Options> {
-        Options::parse(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn lengths_and_seeds_are_read() {
-        let soak = |secs, seed| Options::Soak { length: Duration::from_secs(secs), seed, binary: None };
-        assert_eq!(parse(&["--mins", "5"]).unwrap(), soak(300, None));
-        assert_eq!(parse(&["--secs", "20", "--seed", "7"]).unwrap(), soak(20, Some(7)));
-        assert_eq!(parse(&["--origin", "4000"]).unwrap(), Options::Origin { port: 4000 });
-        for wrong in [&[][..], &["--mins"], &["--mins", "x"], &["--secs", "3"], &["5"], &["--frobnicate", "1"]] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
-        }
-    }
 
     /// What is counted has to be done by somebody.
     #[test]
