@@ -50,7 +50,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// How much more memory there may be after the run than after the warm-up, in which as many connections were open at a time:
 /// what an allocator keeps between two times of rest moves by a part of it. The short form has some thousand connections, so
 /// that a KiB lost with each is seen; half an hour has hundreds of thousands, and a few bytes are.
-const RSS_TOLERANCE_KIB: u64 = 4 * 1024;
+const RSS_TOLERANCE_KIB: u64 = 2 * 1024;
 
 /// Descriptors that are no sockets, which may be kept between two times of rest: the pipes that tunnels hand on to each other.
 const PIPES_TOLERANCE: usize = 64;
