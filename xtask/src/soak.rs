@@ -108,7 +108,7 @@ pub(crate) fn short() -> Result {
 
 fn soak(length: Duration, seed: Option<u64>, binary: Option<PathBuf>) -> Result {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seed = seed.unwrap_or_else(|| now.as_secs());
+    let seed = seed.unwrap_or(now.as_secs());
     let binary = binary.map_or_else(build, Ok)?;
     chaos::exists(&binary)?;
     // A minute shows what there is to be warm; the short form has no minute.
