@@ -84,11 +84,19 @@ impl Program {
     /// Waits for a line on standard error that has this in it, behind those that were waited for before.
     pub(super) fn told(&self, part: &str) -> Result<String> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = Vec::new();
         loop {
             match told.recv_timeout(GUARD) {
                 Ok(line) if line.contains(part) => return Ok(line),
-                Ok(_) => {}
-                Err(_) => return Err(format!("{} does not tell {part:?}", self.name).into()),
+                Ok(line) => others.push(line),
+                Err(why) => {
+                    let held = self.held();
+                    return Err(format!(
+                        "{} does not tell {part:?} ({why}), but {others:?}; it holds {held:?}",
+                        self.name
+                    )
+                    .into());
+                }
             }
         }
     }
