@@ -119,7 +119,9 @@ fn soak(length: Duration, seed: Option<u64>, binary: Option<PathBuf>) -> Result 
     users.write(false)?;
     let users_path = users.0.display().to_string();
     let (limit, connections, drain) = (LIMIT, MAX_CONNECTIONS.to_string(), format!("{}s", DRAIN.as_secs()));
-    let common = ["--bind", "127.0.0.1:0", "--client-timeout", limit, "--max-connections", &connections];
+    // As many threads wherever it runs: each keeps some memory and some pipes for itself.
+    let common =
+        ["--bind", "127.0.0.1:0", "--threads", "4", "--client-timeout", limit, "--max-connections", &connections];
     let own =
         ["--allow", "127.0.0.0/8", "--users-file", &users_path, "--idle-timeout", limit, "--drain-timeout", &drain];
     let proxy = Program::start("the proxy", &binary, &[&["proxy"], &common[..], &own].concat())?;

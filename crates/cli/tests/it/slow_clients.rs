@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     support::{Chaski, GUARD, dial, read_head, tunnel},
-    vitals::{Vitals, cpu, get, origin_of_many, steady_origin},
+    vitals::{Vitals, get, origin_of_many, steady_origin},
 };
 
 /// How many slow clients of a kind there are.
@@ -105,7 +105,7 @@ fn h1_05_a_byte_of_a_long_head_costs_what_one_of_a_short_head_does() {
     let mut watch = dial(echo.addr);
     // What the server takes for heads with so many lines, of which the last one comes in so many pieces of a byte.
     let mut cost = |lines: usize, dripped: usize| {
-        let before = cpu(echo.id());
+        let before = echo.ticks();
         let mut clients = crowd(&echo);
         let line = format!("X-Long: {}\r\n", "a".repeat(640));
         for client in &mut clients {
@@ -125,13 +125,13 @@ fn h1_05_a_byte_of_a_long_head_costs_what_one_of_a_short_head_does() {
             client.write_all(b"\0\r\n\r\n").unwrap();
             assert!(read_head(&mut client).starts_with("HTTP/1.1 400 "));
         }
-        cpu(echo.id()) - before
+        echo.ticks() - before
     };
     let (short, long) = (cost(1, 200), cost(92, 200));
     // What a long head costs that does not drip.
     let whole = cost(92, 0);
-    println!("200 bytes of {CROWD} clients: {short:?} behind nothing, {long:?} behind 60 KiB, those alone {whole:?}");
-    assert!(long < short * 2 + whole, "{short:?}, {long:?}, {whole:?}");
+    println!("200 bytes of {CROWD} clients: {short} ticks behind nothing, {long} behind 60 KiB, those alone {whole}");
+    assert!(long < short * 2 + whole, "{short}, {long}, {whole} ticks");
 }
 
 /// Bodies that drip, with a length and chunked, and then come no further.

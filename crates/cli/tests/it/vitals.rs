@@ -39,9 +39,11 @@ impl<'a> Vitals<'a> {
     }
 }
 
-/// How many descriptors a process has open.
+/// How many descriptors a process has open, without pipes: a few of those are kept for the next tunnel.
 pub(crate) fn descriptors(id: u32) -> usize {
-    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    let entries = fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    let links = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    links.filter(|link| !link.to_string_lossy().starts_with("pipe:")).count()
 }
 
 /// How many of them are sockets of the internet's kind, listeners included.
@@ -56,16 +58,6 @@ fn sockets(id: u32) -> usize {
             link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')).is_some_and(|i| inodes.contains(&i))
         })
         .count()
-}
-
-/// The processor time that a process has taken, in steps of 10 ms.
-pub(crate) fn cpu(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    // The name, in parentheses, may have spaces in it.
-    let (_, rest) = stat.rsplit_once(')').unwrap();
-    let mut fields = rest.split_whitespace().skip(11);
-    let mut ticks = || fields.next().unwrap().parse::<u64>().unwrap();
-    Duration::from_millis((ticks() + ticks()) * 10)
 }
 
 /// Waits for what nobody tells: a state that is only in /proc.
