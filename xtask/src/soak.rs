@@ -163,9 +163,7 @@ fn soak(length: Duration, seed: Option<u64>, binary: Option<PathBuf>) -> Result 
     let started = transfers_under_way(&world)?;
     proxy.signal("TERM")?;
     proxy.told("draining")?;
-    for (mut wire, request) in started {
-        world::whole(&mut wire, &request).map_err(|error| format!("a transfer during the drain: {error}"))?;
-    }
+    finish(started)?;
     echo.signal("TERM")?;
     report::ended("the proxy", &proxy.end()?, DRAIN)?;
     report::ended("the echo server", &echo.end()?, DRAIN)?;
@@ -253,7 +251,17 @@ fn transfers_under_way(world: &World) -> Result<Vec<(Wire, Request<'static>)>> {
         wire.send(request.head())?;
         Ok((wire, request))
     };
-    (0..8).map(|_| start()).collect()
+    (0..4).map(|_| start()).collect()
+}
+
+/// Reads them to their ends, at the same time: none is to wait for another until the proxy's limit.
+fn finish(transfers: Vec<(Wire, Request<'static>)>) -> Result {
+    let each = |(mut wire, request): (Wire, Request<'static>)| thread::spawn(move || world::whole(&mut wire, &request));
+    let reading: Vec<_> = transfers.into_iter().map(each).collect();
+    reading.into_iter().try_for_each(|thread| {
+        let outcome = thread.join().map_err(|_| "a thread panicked")?;
+        outcome.map_err(|error| format!("a transfer during the drain: {error}").into())
+    })
 }
 
 #[cfg(test)]

@@ -92,10 +92,12 @@ fn spawn(addr: SocketAddr) -> Result<Child> {
 /// One after the other, until the end.
 pub(super) fn run(world: &World, proxy: &Program, users: &Users, mortal: &mut Mortal, random: &mut Random) -> Result {
     let mut with_ben = false;
+    // In turn, so that there is time for each of them in the short form.
+    let mut turns = (0..3).cycle();
     while world.tally.pause(Duration::from_millis(100 + random.below(200))) {
-        match random.below(3) {
-            0 => kill(world, mortal)?,
-            1 => {
+        match turns.next() {
+            Some(0) => kill(world, mortal)?,
+            Some(1) => {
                 with_ben = !with_ben;
                 reload(world, proxy, users, with_ben)?;
             }
