@@ -6,6 +6,7 @@
 
 mod chaos;
 mod content;
+mod drain;
 mod faults;
 mod options;
 mod origin;
@@ -27,8 +28,7 @@ use origin::Origin;
 use program::{Held, Program};
 use random::Random;
 use tally::{Kind, Tally};
-use wire::Wire;
-use world::{Request, World};
+use world::World;
 
 use crate::{Result, process, workspace};
 
@@ -160,10 +160,7 @@ fn soak(length: Duration, seed: Option<u64>, binary: Option<PathBuf>) -> Result 
     for ((name, warm), done) in ["proxy", "echo"].into_iter().zip(warm).zip(done) {
         report::held(name, warm, done)?;
     }
-    let started = transfers_under_way(&world)?;
-    proxy.signal("TERM")?;
-    proxy.told("draining")?;
-    finish(started)?;
+    drain::run(&world, &proxy)?;
     echo.signal("TERM")?;
     report::ended("the proxy", &proxy.end()?, DRAIN)?;
     report::ended("the echo server", &echo.end()?, DRAIN)?;
@@ -240,28 +237,6 @@ fn play(world: &World, deck: &[Kind], random: &mut Random, number: u64) {
             Err(error) => world.tally.fail(format!("client {number}, {kind}: {error}")),
         }
     }
-}
-
-/// Answers of which the first bytes have come and that are too large to be on the way already.
-fn transfers_under_way(world: &World) -> Result<Vec<(Wire, Request<'static>)>> {
-    let mut random = Random::new(0, 0);
-    let mut start = || {
-        let request = Request::get(world.origin, "sized", 32 << 20, &mut random);
-        let mut wire = Wire::dial(world.proxy)?;
-        wire.send(request.head())?;
-        Ok((wire, request))
-    };
-    (0..4).map(|_| start()).collect()
-}
-
-/// Reads them to their ends, at the same time: none is to wait for another until the proxy's limit.
-fn finish(transfers: Vec<(Wire, Request<'static>)>) -> Result {
-    let each = |(mut wire, request): (Wire, Request<'static>)| thread::spawn(move || world::whole(&mut wire, &request));
-    let reading: Vec<_> = transfers.into_iter().map(each).collect();
-    reading.into_iter().try_for_each(|thread| {
-        let outcome = thread.join().map_err(|_| "a thread panicked")?;
-        outcome.map_err(|error| format!("a transfer during the drain: {error}").into())
-    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -26,6 +27,14 @@ impl Ask {
         let mut number = || parts.next()?.parse().ok();
         Some(Self { what, length: number()?, start: number()? })
     }
+}
+
+/// Whether answers without end come to theirs.
+static FLOWS_END: AtomicBool = AtomicBool::new(false);
+
+/// Lets the answers end that have none.
+pub(super) fn end_flows() {
+    FLOWS_END.store(true, Relaxed);
 }
 
 /// What is done on a connection.
@@ -123,6 +132,14 @@ fn one(wire: &mut Wire) -> Result<bool> {
             if what == "cut-chunks" {
                 out.flush()?;
                 return Ok(false);
+            }
+            out.write_all(b"0\r\n\r\n")?;
+        }
+        // As often as it takes.
+        "flow" => {
+            out.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+            while !FLOWS_END.load(Relaxed) {
+                content.write_chunks(&mut out, length, &mut Random::new(start, 1))?;
             }
             out.write_all(b"0\r\n\r\n")?;
         }

@@ -121,16 +121,19 @@ fn bulk(world: &World, random: &mut Random) -> Result {
 fn talk(world: &World, random: &mut Random) -> Result {
     let mut wire = tunnel(world, world.far)?;
     wire.send("/talk/0/0\n")?;
-    for _ in 0..100 + random.below(200) {
-        let size = u8::try_from(random.below(200)).unwrap_or_default();
-        let fill = u8::try_from(random.below(256)).unwrap_or_default();
-        let message = [vec![size], vec![fill; size.into()]].concat();
-        wire.send(&message)?;
-        if wire.exactly(u64::from(size) + 1)?.as_ref() != Some(&message) {
-            return Err(format!("a message of {size} bytes did not come back from a tunnel").into());
-        }
+    (0..100 + random.below(200)).try_for_each(|_| message(&mut wire, random))
+}
+
+/// One message there and back.
+pub(super) fn message(wire: &mut Wire, random: &mut Random) -> Result {
+    let size = u8::try_from(random.below(200)).unwrap_or_default();
+    let fill = u8::try_from(random.below(256)).unwrap_or_default();
+    let message = [vec![size], vec![fill; size.into()]].concat();
+    wire.send(&message)?;
+    match wire.exactly(message.len() as u64)? == Some(message) {
+        true => Ok(()),
+        false => Err(format!("a message of {size} bytes did not come back from a tunnel").into()),
     }
-    Ok(())
 }
 
 /// The far end answers when it has seen our end, and all before it.
