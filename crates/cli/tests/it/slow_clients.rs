@@ -17,6 +17,10 @@ use crate::{
 /// How many slow clients of a kind there are.
 const CROWD: usize = 200;
 
+/// What a client may take that never reads, in KiB: 64 that wait to be written, a read buffer on either side, of which each
+/// can have grown to 64, and 64 for both connections themselves in this build. Allocators keep a little more than is asked of them.
+const FULL: u64 = 64 + 2 * 64 + 64;
+
 /// A head whose last line never ends.
 const HALF_A_HEAD: &[u8] =
     b"GET http://origin.example/a HTTP/1.1\r\nHost: origin.example\r\nX-Slow: aaaaaaaaaaaaaaaaaaaa";
@@ -202,8 +206,7 @@ fn clients_that_never_read_take_little_and_end() {
     }
     before.descriptors_are_back();
     drop(clients);
-    // 64 KiB that wait to be written, and the next piece of the origin's.
-    before.peak_is_within(CROWD, 192);
+    before.peak_is_within(CROWD, FULL);
     stops_well(proxy);
 }
 
@@ -230,8 +233,7 @@ fn clients_that_only_ask_take_little_and_end() {
         client.join().unwrap();
     }
     before.descriptors_are_back();
-    // As above, and what was read ahead.
-    before.peak_is_within(CROWD, 192);
+    before.peak_is_within(CROWD, FULL);
     stops_well(proxy);
 }
 
@@ -266,7 +268,8 @@ fn tunnels_that_never_read_take_their_buffers_and_end() {
     }
     before.descriptors_are_back();
     drop(held);
-    // A relay's buffer of at most 256 KiB in the direction that moves.
-    before.peak_is_within(CROWD, 288);
+    // A relay's buffer of 256 KiB in the direction that moves, where it does not splice, while the one before it of 64 KiB may
+    // still be there, and the tunnel itself. What is in a pipe is the kernel's, and its memory not the program's.
+    before.peak_is_within(CROWD, 256 + 64 + 64);
     stops_well(proxy);
 }
