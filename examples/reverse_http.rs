@@ -17,9 +17,10 @@ use chaski::{
     http::{Body, Message, Request, Response},
     http1::{Http1ClientConfig, Http1Connector, Http1Server, RequestBodyError},
     net::{Dialer, TcpListener},
+    proxy::remove_hop_fields,
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header,
+    HeaderValue, StatusCode, Uri, Version, header,
     uri::{Authority, Scheme},
 };
 
@@ -59,7 +60,7 @@ where
         // The body is not read here: the client's engine polls it, and that reads the socket of whoever sent it.
         match self.client.serve(request).await {
             Ok(mut response) => {
-                strip(response.headers_mut());
+                remove_hop_fields(response.headers_mut());
                 response.headers_mut().insert("x-served-by", HeaderValue::from_static("chaski"));
                 Ok(response)
             }
@@ -88,7 +89,8 @@ impl<C> Reverse<C> {
 
         let peer = request.fact::<SocketAddrs>().map(|ends| ends.peer.ip().to_string());
         let headers = request.headers_mut();
-        strip(headers);
+        // Length and chunking are the engine's business.
+        remove_hop_fields(headers);
         // Without it the engine writes the one that follows from the URI.
         if let Some(host) = headers.remove(header::HOST) {
             headers.insert("x-forwarded-host", host);
@@ -98,25 +100,6 @@ impl<C> Reverse<C> {
         }
         Ok(())
     }
-}
-
-/// Removes what is said to one recipient alone (RFC 9110 section 7.6.1). Length and chunking are the engine's business.
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [header::CONNECTION, header::TE, header::UPGRADE, header::PROXY_AUTHORIZATION] {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
 }
 
 /// The answer when there is none: why goes to the log, not to the client.

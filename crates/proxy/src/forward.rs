@@ -1,20 +1,20 @@
 //! Requests in absolute-form: forwarding. And the proxy as a whole.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
 use chaski_core::{
     BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Service,
     http::{Body, Informational, InformationalSource, OnInformational, Request, Response},
 };
-use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header, uri::Authority};
 
 use crate::{
     Tunnel,
     answer::Refusal,
-    connect::{checked, has_content},
+    connect::has_content,
     hop::{self, Forwards, Pseudonym, Via},
     status::{self, ProxyError},
+    targets::{Target, Targets},
     trace, upload,
 };
 
@@ -42,19 +42,22 @@ const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH
 pub struct ForwardProxy<C, D, R> {
     client: C,
     tunnel: Tunnel<D, R>,
-    via: Via,
+    /// Shared with what is done for each request's informational responses.
+    via: Arc<Via>,
+    targets: Targets,
 }
 
 impl<C, D, R> ForwardProxy<C, D, R> {
     /// A proxy under a [random pseudonym](Pseudonym::random).
     pub fn new(client: C, dialer: D, relay: R) -> Self {
-        Self { client, tunnel: Tunnel::new(dialer, relay), via: Via::new(Pseudonym::random()) }
+        let via = Arc::new(Via::new(Pseudonym::random()));
+        Self { client, tunnel: Tunnel::new(dialer, relay), via, targets: Targets::new() }
     }
 
     /// Sets the name in Via and Proxy-Status.
     #[must_use]
     pub fn with_pseudonym(mut self, pseudonym: Pseudonym) -> Self {
-        self.via = Via::new(pseudonym);
+        self.via = Arc::new(Via::new(pseudonym));
         self
     }
 
@@ -71,24 +74,24 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         if is_for_the_proxy_itself(&request) {
             return Ok(options());
         }
-        let target = http_target(request.uri())?;
+        let target = self.targets.of(http_authority(request.uri())?)?;
         if let Some(answer) = answer_as_last(&mut request)? {
             return Ok(answer);
         }
         self.prepare(&mut request, &target)?;
         let response = self.client.serve(request).await;
-        let response = response.map_err(|error| Refusal::of_failure(&target, &*error.into_box_error()))?;
-        self.hand_back(response, &target)
+        let response = response.map_err(|error| Refusal::of_failure(&target.server, &*error.into_box_error()))?;
+        self.hand_back(response, &target.server)
     }
 
     /// Makes of the request that the proxy got the one that it sends.
-    fn prepare(&self, request: &mut Request, target: &HostPort) -> Result<(), Refusal> {
+    fn prepare(&self, request: &mut Request, target: &Target) -> Result<(), Refusal> {
         let headers = request.headers_mut();
         hop::strip_request(headers).map_err(|hop::NamesEndToEnd(name)| {
             Refusal::bad_request(format!("Connection names {name}, which is for all recipients"))
         })?;
         // RFC 9112 section 3.2.2: what Host said is ignored, and the one that goes out follows from the target.
-        headers.insert(header::HOST, host(target)?);
+        headers.insert(header::HOST, target.host.clone());
         self.via.append(request.version(), request.headers_mut());
         // RFC 9110 section 2.5: the version is the sender's own, and the framing of an HTTP/1.0 client is not passed on.
         *request.version_mut() = Version::HTTP_11;
@@ -102,7 +105,7 @@ impl<C, D, R> ForwardProxy<C, D, R> {
     /// 15.2: a proxy forwards them).
     fn pass_informational(&self, request: &mut Request) {
         let Some(informational) = Informational::of(request) else { return };
-        let via = self.via.clone();
+        let via = Arc::clone(&self.via);
         let above = request.extensions_mut().remove::<OnInformational>();
         request.extensions_mut().insert(OnInformational::new(move |mut response| {
             hop::strip_response(response.headers_mut());
@@ -178,63 +181,39 @@ fn is_for_the_proxy_itself(request: &Request) -> bool {
     request.method() == Method::OPTIONS && uri.authority().is_none() && uri.path() == "*"
 }
 
-/// The server of an absolute `http` URI (RFC 9112 section 3.2.2).
-fn http_target(uri: &Uri) -> Result<HostPort, Refusal> {
+/// The server of an absolute `http` URI, as its text (RFC 9112 section 3.2.2).
+fn http_authority(uri: &Uri) -> Result<&Authority, Refusal> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(Refusal::bad_request(
             "this is a proxy: the target of a request is an absolute URI, or host:port with CONNECT",
         ));
     };
     match scheme {
-        "http" => {}
+        "http" => Ok(authority),
         // The client's mistake, which it can mend: 400. Forwarded, the request would cross its first hop in clear,
         // against what its URI says (RFC 9110 section 4.2.2).
-        "https" | "wss" => {
-            return Err(Refusal::bad_request(format!("{scheme} goes through a proxy by CONNECT")));
-        }
+        "https" | "wss" => Err(Refusal::bad_request(format!("{scheme} goes through a proxy by CONNECT"))),
         _ => {
             let text = format!("this proxy does not speak {scheme}");
-            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, ProxyError::ProxyInternalResponse, text));
+            Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, ProxyError::ProxyInternalResponse, text))
         }
-    }
-    // RFC 9110 section 4.2.4: userinfo is an error in what comes from others; it dresses one host up as another.
-    if authority.as_str().contains('@') {
-        return Err(Refusal::bad_request("a URI with userinfo is not forwarded"));
-    }
-    let target = HostPort::parse_with_default_port(authority.as_str(), 80);
-    checked(target.map_err(|error| Refusal::bad_request(format!("the target's host: {error}")))?)
-}
-
-/// The value of Host for a server: no port where the scheme implies it.
-fn host(target: &HostPort) -> Result<HeaderValue, Refusal> {
-    use std::fmt::Write as _;
-
-    let mut text = BytesMut::with_capacity(64);
-    let written = match target.port {
-        80 => write!(text, "{}", target.host.uri()),
-        port => write!(text, "{}:{port}", target.host.uri()),
-    };
-    let text: Bytes = text.freeze();
-    match (written, HeaderValue::from_maybe_shared(text)) {
-        (Ok(()), Ok(host)) => Ok(host),
-        // A parsed host has only characters that a field can hold; if that ever changes, nothing is forwarded.
-        _ => Err(Refusal::bad_request("the target's host cannot be written")),
     }
 }
 
 /// The proxy's own answer to a TRACE or OPTIONS that goes no further (RFC 9110 section 7.6.2).
 fn answer_as_last(request: &mut Request) -> Result<Option<Response>, Refusal> {
-    let method = request.method().clone();
-    if method == Method::TRACE && has_content(request) {
+    let is_trace = match *request.method() {
+        Method::TRACE => true,
+        Method::OPTIONS => false,
+        _ => return Ok(None),
+    };
+    if is_trace && has_content(request) {
         // RFC 9110 section 9.3.8.
         return Err(Refusal::bad_request("a TRACE request has no content"));
     }
-    if method != Method::TRACE && method != Method::OPTIONS {
-        return Ok(None);
-    }
     match hop::count_forward(request.headers_mut()) {
         Ok(Forwards::Unlimited | Forwards::Decremented) => Ok(None),
-        Ok(Forwards::Exhausted) if method == Method::TRACE => Ok(Some(trace::echo(request))),
+        Ok(Forwards::Exhausted) if is_trace => Ok(Some(trace::echo(request))),
         Ok(Forwards::Exhausted) => Ok(Some(options())),
         Err(hop::InvalidMaxForwards) => Err(Refusal::bad_request("Max-Forwards is not one decimal number")),
     }

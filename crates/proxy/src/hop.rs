@@ -12,28 +12,9 @@ mod via;
 pub use via::Pseudonym;
 pub(crate) use via::Via;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
-
-/// The fields of one hop, whether or not Connection names them (RFC 9110 section 7.6.1), and those between a client and
-/// the proxy it chose (sections 11.7.1 to 11.7.3): credentials for a proxy must not reach an origin.
-///
-/// Trailer is none of them: it announces fields that the proxy hands on.
-const OF_ONE_HOP: [HeaderName; 8] = [
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    PROXY_AUTHENTICATION_INFO,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 /// Fields for every recipient, which therefore must not be named in Connection (RFC 9110 section 7.6.1). Taking them
 /// away would change where a message goes, where it ends, or how it is read.
-const OF_ALL_HOPS: [HeaderName; 9] = [
+static OF_ALL_HOPS: [HeaderName; 9] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
@@ -44,6 +25,30 @@ const OF_ALL_HOPS: [HeaderName; 9] = [
     header::MAX_FORWARDS,
     header::VIA,
 ];
+
+/// Removes from a message what was said to its recipient alone (RFC 9110 section 7.6.1), for gateways that send it on: the
+/// fields that Connection names, Connection itself, Keep-Alive, TE, Transfer-Encoding, Upgrade, Proxy-Connection and those
+/// of authentication by proxies. [`ForwardProxy`](crate::ForwardProxy) does this itself.
+///
+/// A field for every recipient stays, though Connection names it: Host, Content-Length, Content-Type, Content-Encoding,
+/// Content-Range, Cache-Control, Date, Max-Forwards and Via.
+///
+/// ```
+/// use chaski_proxy::remove_hop_fields;
+/// use http::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("connection", "close, x-own, host".parse()?);
+/// headers.insert("x-own", "1".parse()?);
+/// headers.insert("te", "trailers".parse()?);
+/// headers.insert("host", "example.com".parse()?);
+/// remove_hop_fields(&mut headers);
+/// assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"]);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn remove_hop_fields(headers: &mut HeaderMap) {
+    let Ok(()) = strip(headers, |_| Ok::<(), std::convert::Infallible>(()));
+}
 
 /// Connection names a field that is for every recipient.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +63,9 @@ pub(crate) struct NamesEndToEnd(pub(crate) HeaderName);
 /// When Connection names a field of [`OF_ALL_HOPS`]. A client that does so is broken or plays one recipient off against
 /// the other, and either way means something that the next hop would not see.
 pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<(), NamesEndToEnd> {
+    if !has_fields_of_one_hop(headers) {
+        return Ok(());
+    }
     let trailers = takes_trailers(headers);
     strip(headers, |name| Err(NamesEndToEnd(name)))?;
     if trailers {
@@ -72,7 +80,31 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<(), NamesEndToEnd
 ///
 /// A field of [`OF_ALL_HOPS`] stays, though Connection names it: the client should not lose an answer to it.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
-    let Ok(()) = strip(headers, |_| Ok::<(), std::convert::Infallible>(()));
+    remove_hop_fields(headers);
+}
+
+/// Whether there is anything to strip.
+fn has_fields_of_one_hop(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_of_one_hop)
+}
+
+/// Connection, and the fields of one hop whether or not Connection names them (RFC 9110 section 7.6.1), and those between a
+/// client and the proxy it chose (sections 11.7.1 to 11.7.3): credentials for a proxy must not reach an origin.
+///
+/// Trailer is none of them: it announces fields that the proxy hands on.
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 fn strip<E>(headers: &mut HeaderMap, mut of_all_hops: impl FnMut(HeaderName) -> Result<(), E>) -> Result<(), E> {
@@ -85,9 +117,10 @@ fn strip<E>(headers: &mut HeaderMap, mut of_all_hops: impl FnMut(HeaderName) -> 
                 None => drop(str::from_utf8(option).map(|name| headers.remove(name))),
             }
         }
-        headers.remove(header::CONNECTION);
     }
-    for name in &OF_ONE_HOP {
+    // Many messages have nothing of the kind, and few fields: to look at these once costs less than to look for each that
+    // could be there.
+    while let Some(name) = headers.keys().find(|name| is_of_one_hop(name)).cloned() {
         headers.remove(name);
     }
     Ok(())

@@ -124,6 +124,7 @@
 //! | [`UsersFile::REMEMBERED`] | 5 minutes after the last use | one password for each user of the file, as a digest |
 //! | what one caller has under way | what [`CallerLimitLayer`] is told | beyond it the answer is 429 |
 //! | [`Pseudonym::MAX_LEN`] | 64 bytes | it travels with every message |
+//! | targets remembered by their text | 256 | so that a server asked over and over is read once |
 //! | Max-Forwards | 4,294,967,295 | a greater one is lowered to it |
 //!
 //! Sizes of heads and bodies, numbers of connections and times are limited by the engines, the dialer and the relay.
@@ -155,6 +156,7 @@ mod hop;
 mod limit;
 mod rules;
 mod status;
+mod targets;
 mod trace;
 mod upload;
 
@@ -162,6 +164,6 @@ pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer, Users, UsersFile, UsersFi
 pub use connect::Tunnel;
 pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;
-pub use hop::Pseudonym;
+pub use hop::{Pseudonym, remove_hop_fields};
 pub use limit::{CallerLimit, CallerLimitLayer, too_many_requests};
 pub use rules::{Rule, Rules, TargetPattern};

@@ -12,8 +12,13 @@ use super::error::{HeadError, HeadFault};
 /// what its thread holds from then on.
 const MAX_CAPACITY: usize = 64;
 
-/// The most maps that a thread keeps.
-const MAX_SPARE: usize = 16;
+/// A new map has room for this many names at least, so that an ordinary message, and what is added to it on the way, does
+/// not make it grow: that costs more than the map itself.
+const MIN_CAPACITY: usize = 12;
+
+/// The most maps that a thread keeps: as many as messages are in flight on a busy one. Most of them have the least capacity
+/// and so 1.3 KiB; all of them at the largest are 0.5 MiB.
+const MAX_SPARE: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
@@ -42,7 +47,7 @@ pub(super) fn take(count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
     let map = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
     match map {
         Some(map) if map.capacity() >= count => Ok(map),
-        _ => HeaderMap::try_with_capacity(count).map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
+        _ => HeaderMap::try_with_capacity(count.max(MIN_CAPACITY)).map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
     }
 }
 
@@ -58,6 +63,7 @@ mod tests {
         let again = take(6, 100).unwrap();
         assert!(again.is_empty());
         assert_eq!(SPARE.with_borrow(Vec::len), 0);
+        assert_eq!(take(1, 100).unwrap().capacity(), MIN_CAPACITY);
         put(HeaderMap::with_capacity(100));
         assert_eq!(SPARE.with_borrow(Vec::len), 0);
         for _ in 0..=MAX_SPARE {

@@ -230,7 +230,7 @@ impl<IO: Io> Exchange<IO> {
     }
 
     /// The response, which takes the connection along as far as it still needs it.
-    pub(super) fn respond(self, head: ResponseHead) -> Response {
+    pub(super) fn respond(self, head: ResponseHead, request: &mut Request) -> Response {
         let Self { mut lease, upload, keep_alive, .. } = self;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = head.status;
@@ -241,6 +241,10 @@ impl<IO: Io> Exchange<IO> {
             if let Some(layout) = head.layout {
                 scope.insert(if head.switches { layout.detached() } else { layout });
             }
+            // Nobody looks at those of the request any more: their memory serves the response's.
+            let mut extensions = std::mem::take(request.extensions_mut());
+            extensions.clear();
+            *response.extensions_mut() = extensions;
             response.set_scope(scope);
         }
         if head.switches {

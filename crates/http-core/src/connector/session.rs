@@ -92,7 +92,7 @@ impl<IO: Io> Service<Request> for Http1Session<IO> {
             Err(error) => return Err(self.with_scope(SendError::not_sent(request, error))),
         };
         match poll_fn(|cx| exchange.poll_head(cx, &mut request)).await {
-            Ok(head) => Ok(exchange.respond(head)),
+            Ok(head) => Ok(exchange.respond(head, &mut request)),
             Err(error) => Err(self.with_scope(exchange.fail(request, error))),
         }
     }
