@@ -4,13 +4,21 @@ use std::fmt::{self, Write};
 
 use super::{
     AccessLogLayer,
-    record::{Record, cut, is_plain},
+    record::{Record, cut, is_plain, push_addr, push_number},
 };
 
 pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
-    let Record { time, version, received, sent, duration, .. } = record;
-    write!(out, "{{\"time\":\"{time}\",\"peer\":")?;
-    quoted_or_null(out, record.peer.as_ref())?;
+    out.push_str("{\"time\":\"");
+    record.time.push(out);
+    out.push_str("\",\"peer\":");
+    match &record.peer {
+        Some(peer) => {
+            out.push('"');
+            push_addr(out, peer)?;
+            out.push('"');
+        }
+        None => out.push_str("null"),
+    }
     out.push_str(",\"user\":");
     match record.user {
         Some(name) => string(out, name, AccessLogLayer::MAX_FIELD)?,
@@ -20,25 +28,26 @@ pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
     string(out, record.method, AccessLogLayer::MAX_FIELD)?;
     out.push_str(",\"target\":");
     string(out, record.target, AccessLogLayer::MAX_TARGET)?;
-    write!(out, ",\"version\":\"{version:?}\",\"status\":")?;
+    write!(out, ",\"version\":\"{:?}\",\"status\":", record.version)?;
     match record.status {
-        Some(status) => write!(out, "{status}")?,
+        Some(status) => push_number(out, status.into(), 1),
         None => out.push_str("null"),
     }
-    write!(out, ",\"received\":{received},\"sent\":{sent},\"duration_ms\":{duration},\"outcome\":")?;
+    out.push_str(",\"received\":");
+    push_number(out, record.received, 1);
+    out.push_str(",\"sent\":");
+    push_number(out, record.sent, 1);
+    out.push_str(",\"duration_ms\":");
+    record.duration.push(out);
+    out.push_str(",\"outcome\":");
     string(out, record.outcome, AccessLogLayer::MAX_FIELD)?;
     out.push_str(",\"trace\":");
-    quoted_or_null(out, record.trace.as_ref())?;
+    match &record.trace {
+        Some(trace) => write!(out, "\"{trace}\"")?,
+        None => out.push_str("null"),
+    }
     out.push_str("}\n");
     Ok(())
-}
-
-/// Only for values that need no escapes: addresses and ids.
-fn quoted_or_null(out: &mut String, value: Option<&impl fmt::Display>) -> fmt::Result {
-    match value {
-        Some(value) => write!(out, "\"{value}\""),
-        None => out.write_str("null"),
-    }
 }
 
 /// At most `limit` bytes of `text` as a string. RFC 8259 section 7 wants quotes, backslashes and control characters escaped; here

@@ -1,7 +1,7 @@
 //! What a line says, whatever its form.
 
 use std::{
-    fmt,
+    fmt::{self, Write},
     net::SocketAddr,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -30,16 +30,55 @@ pub(super) struct Record<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Millis(pub(super) u128);
 
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+impl Millis {
+    pub(super) fn push(self, out: &mut String) {
+        // More than half a million years are none of these.
+        let micros = u64::try_from(self.0).unwrap_or(u64::MAX);
+        push_number(out, micros / 1000, 1);
+        out.push('.');
+        push_number(out, micros % 1000, 3);
     }
+}
+
+/// Writes `number` with `width` digits at least. A line has some twenty numbers: through the formatter of the standard library
+/// they cost more than all else in it.
+pub(super) fn push_number(out: &mut String, mut number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while number > 0 {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    let at = at.min(digits.len() - width);
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
+/// Writes an address and its port.
+pub(super) fn push_addr(out: &mut String, addr: &SocketAddr) -> fmt::Result {
+    let SocketAddr::V4(addr) = addr else { return write!(out, "{addr}") };
+    for (octet, end) in addr.ip().octets().into_iter().zip(['.', '.', '.', ':']) {
+        push_number(out, octet.into(), 1);
+        out.push(end);
+    }
+    push_number(out, addr.port().into(), 1);
+    Ok(())
 }
 
 /// The target as it was received, but for a password: RFC 9110 section 4.2.4.
 pub(super) fn target(uri: &Uri) -> String {
     let Some((_, host)) = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')) else {
-        return uri.to_string();
+        let (scheme, authority) = (uri.scheme_str(), uri.authority().map_or("", |authority| authority.as_str()));
+        let (path, query) = (uri.path(), uri.query());
+        let parts = [
+            scheme.unwrap_or_default(),
+            if scheme.is_some() { "://" } else { "" },
+            authority,
+            path,
+            if query.is_some() { "?" } else { "" },
+            query.unwrap_or_default(),
+        ];
+        return parts.concat();
     };
     let scheme = uri.scheme_str().map_or_else(String::new, |scheme| format!("{scheme}://"));
     let path = uri.path_and_query().map_or("", |path| path.as_str());
@@ -61,13 +100,20 @@ pub(super) fn is_plain(character: char) -> bool {
 /// UTC with milliseconds.
 pub(super) struct Rfc3339(pub(super) SystemTime);
 
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rfc3339 {
+    pub(super) fn push(&self, out: &mut String) {
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (seconds, millis) = (since.as_secs(), since.subsec_millis());
         let (year, month, day) = civil(seconds / 86_400);
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        let parts =
+            [(year, '-', 4), (month, '-', 2), (day, 'T', 2), (hour, ':', 2), (minute, ':', 2), (second, '.', 2)];
+        for (number, end, width) in parts {
+            push_number(out, number, width);
+            out.push(end);
+        }
+        push_number(out, millis.into(), 3);
+        out.push('Z');
     }
 }
 
@@ -103,7 +149,39 @@ mod tests {
             (1_795_311_125, "2026-11-22T01:32:05.007Z"),
             (4_107_542_400, "2100-03-01T00:00:00.007Z"),
         ] {
-            assert_eq!(Rfc3339(UNIX_EPOCH + Duration::new(seconds, 7_999_999)).to_string(), text);
+            let mut out = String::new();
+            Rfc3339(UNIX_EPOCH + Duration::new(seconds, 7_999_999)).push(&mut out);
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_digits_they_need() {
+        for (number, width, text) in [
+            (0, 1, "0"),
+            (0, 3, "000"),
+            (7, 2, "07"),
+            (10, 1, "10"),
+            (1234, 2, "1234"),
+            (u64::MAX, 1, "18446744073709551615"),
+        ] {
+            let mut out = String::new();
+            push_number(&mut out, number, width);
+            assert_eq!(out, text);
+        }
+        for (micros, text) in [(0, "0.000"), (999, "0.999"), (61_005_040, "61005.040")] {
+            let mut out = String::new();
+            Millis(micros).push(&mut out);
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_parse() {
+        for text in ["0.0.0.0:0", "192.0.2.10:65535", "127.0.0.1:80", "[2001:db8::1]:443"] {
+            let mut out = String::new();
+            push_addr(&mut out, &text.parse().unwrap()).unwrap();
+            assert_eq!(out, text);
         }
     }
 
@@ -114,6 +192,10 @@ mod tests {
             ("http://h@example.com?h", "http://***@example.com?h"),
             ("ana@example.com:443", "***@example.com:443"),
             ("http://example.com/a@b", "http://example.com/a@b"),
+            ("http://example.com/a?b=c", "http://example.com/a?b=c"),
+            ("http://example.com?b", "http://example.com/?b"),
+            ("http://example.com", "http://example.com/"),
+            ("/a?", "/a?"),
             ("example.com:443", "example.com:443"),
             ("*", "*"),
         ] {

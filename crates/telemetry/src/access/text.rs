@@ -4,13 +4,17 @@ use std::fmt::{self, Write};
 
 use super::{
     AccessLogLayer,
-    record::{Record, cut, is_plain},
+    record::{Record, cut, is_plain, push_addr, push_number},
 };
 
 pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
-    let Record { time, version, received, sent, duration, .. } = record;
-    write!(out, "time={time} peer=")?;
-    or_dash(out, record.peer.as_ref())?;
+    out.push_str("time=");
+    record.time.push(out);
+    out.push_str(" peer=");
+    match &record.peer {
+        Some(peer) => push_addr(out, peer)?,
+        None => out.push('-'),
+    }
     out.push_str(" user=");
     match record.user {
         Some(name) => quote(out, name, AccessLogLayer::MAX_FIELD)?,
@@ -20,21 +24,26 @@ pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
     word(out, record.method)?;
     out.push_str(" target=");
     quote(out, record.target, AccessLogLayer::MAX_TARGET)?;
-    write!(out, " version={version:?} status=")?;
-    or_dash(out, record.status.as_ref())?;
-    write!(out, " received={received} sent={sent} duration_ms={duration} outcome=")?;
+    write!(out, " version={:?} status=", record.version)?;
+    match record.status {
+        Some(status) => push_number(out, status.into(), 1),
+        None => out.push('-'),
+    }
+    out.push_str(" received=");
+    push_number(out, record.received, 1);
+    out.push_str(" sent=");
+    push_number(out, record.sent, 1);
+    out.push_str(" duration_ms=");
+    record.duration.push(out);
+    out.push_str(" outcome=");
     word(out, record.outcome)?;
     out.push_str(" trace=");
-    or_dash(out, record.trace.as_ref())?;
+    match &record.trace {
+        Some(trace) => write!(out, "{trace}")?,
+        None => out.push('-'),
+    }
     out.push('\n');
     Ok(())
-}
-
-fn or_dash(out: &mut String, value: Option<&impl fmt::Display>) -> fmt::Result {
-    match value {
-        Some(value) => write!(out, "{value}"),
-        None => out.write_char('-'),
-    }
 }
 
 /// A plain word as it is, anything else in quotes.
