@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{Description, Service};
 
@@ -13,12 +13,16 @@ pub struct BoxService<Input, Output, Error> {
 }
 
 impl<Input: Send + 'static, Output: Send + 'static, Error: Send + 'static> BoxService<Input, Output, Error> {
-    /// Hides the type of `service`.
+    /// Hides the type of `service`. One that is hidden already is not boxed again: of several optional layers in a row, only
+    /// those that are there cost an allocation.
     pub fn new<S>(service: S) -> Self
     where
         S: Service<Input, Output = Output, Error = Error>,
     {
-        Self { inner: Arc::new(service) }
+        match (&service as &dyn Any).downcast_ref::<Self>() {
+            Some(boxed) => boxed.clone(),
+            None => Self { inner: Arc::new(service) },
+        }
     }
 
     /// The shape of the stack within.
@@ -75,5 +79,19 @@ where
 
     fn describe(&self) -> Description {
         Service::describe(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::service_fn;
+
+    #[test]
+    fn what_is_boxed_is_not_boxed_again() {
+        let once = BoxService::new(service_fn(async |n: u32| Ok::<_, Infallible>(n)));
+        assert!(Arc::ptr_eq(&BoxService::new(once.clone()).inner, &once.inner));
     }
 }
