@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     codec::{Expectation, HeadError, HeaderLayout, RequestDecoder, RequestHead},
-    engine::{Deadline, Output},
+    engine::{Deadline, Output, take_extensions},
 };
 
 /// So many requests are served in one turn of the connection's task, if they are there. A pipeline that never ends would keep
@@ -176,6 +176,7 @@ impl<'a, I: Io> Connection<'a, I> {
                 if self.has_facts || may_upgrade || layout.is_some() {
                     let scope = self.scope_of_request(layout, may_upgrade);
                     asked.scope = may_upgrade.then(|| scope.clone());
+                    *request.extensions_mut() = take_extensions();
                     request.set_scope(scope);
                 }
                 if !asked.unmet {

@@ -19,7 +19,7 @@ use crate::{
     codec::{
         BodyDecoder, BodyEncoding, BodyPlan, BodySize, EncodeError, HeaderLayout, ResponsePlan, encode_response_head,
     },
-    engine::Date,
+    engine::{Date, put_extensions},
 };
 
 /// The most that is read ahead while a service works, to notice a client that has gone.
@@ -183,6 +183,7 @@ impl<I: Io> Connection<'_, I> {
             Err(error) => self.encode_failure(asked, error, keep_alive),
         };
         self.decoder.recycle(std::mem::take(response.headers_mut()));
+        put_extensions(std::mem::take(response.extensions_mut()));
         sending
     }
 
