@@ -112,7 +112,11 @@ mod tests {
             // The second time out of memory.
             for _ in 0..2 {
                 let target = read(&targets, text);
-                assert_eq!((target.server.to_string().as_str(), target.host.to_str().unwrap()), (server, host), "{text}");
+                assert_eq!(
+                    (target.server.to_string().as_str(), target.host.to_str().unwrap()),
+                    (server, host),
+                    "{text}"
+                );
             }
         }
     }

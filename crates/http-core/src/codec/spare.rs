@@ -47,7 +47,8 @@ pub(super) fn take(count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
     let map = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
     match map {
         Some(map) if map.capacity() >= count => Ok(map),
-        _ => HeaderMap::try_with_capacity(count.max(MIN_CAPACITY)).map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
+        _ => HeaderMap::try_with_capacity(count.max(MIN_CAPACITY))
+            .map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
     }
 }
 
