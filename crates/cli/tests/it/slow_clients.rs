@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     sync::mpsc,
+    time::Instant,
 };
 
 use crate::{
@@ -68,7 +69,9 @@ fn h1_06_dripped_heads_take_little_and_end() {
     drip(&mut clients, HALF_A_HEAD);
     // A byte at a time until the first of them is told, and no pause between.
     clients[0].set_nonblocking(true).unwrap();
+    let begun = Instant::now();
     while clients[0].peek(&mut [0; 1]).is_err() {
+        assert!(begun.elapsed() < GUARD, "no limit ends a head that drips");
         assert_eq!(get(&proxy, origin), "content");
         drip(&mut clients, b"a");
     }
