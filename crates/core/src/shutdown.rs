@@ -17,6 +17,7 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
+// 0, as that is the phase of a default state.
 const RUNNING: u8 = 0;
 const DRAINING: u8 = 1;
 const CUT: u8 = 2;
@@ -46,7 +47,16 @@ const CUT: u8 = 2;
 pub struct Shutdown {
     signal: ShutdownSignal,
     tracker: TaskTracker,
-    counts: Arc<Counts>,
+}
+
+/// What all signals and guards share, so that either is one word of each connection.
+#[derive(Debug, Default)]
+struct State {
+    // Asked for each request and at each wake-up; the tokens would take their locks.
+    phase: AtomicU8,
+    draining: CancellationToken,
+    cut: CancellationToken,
+    counts: Counts,
 }
 
 #[derive(Debug, Default)]
@@ -71,15 +81,7 @@ impl Shutdown {
     /// A shutdown that has not begun.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signal: ShutdownSignal {
-                phase: Arc::new(AtomicU8::new(RUNNING)),
-                draining: CancellationToken::new(),
-                cut: CancellationToken::new(),
-            },
-            tracker: TaskTracker::new(),
-            counts: Arc::default(),
-        }
+        Self { signal: ShutdownSignal { state: Arc::default() }, tracker: TaskTracker::new() }
     }
 
     /// The signal that connections and listeners listen to.
@@ -91,7 +93,7 @@ impl Shutdown {
     /// A guard for one connection's task: draining waits until it is dropped.
     #[must_use]
     pub fn guard(&self) -> ShutdownGuard {
-        ShutdownGuard { signal: self.signal.clone(), counts: Arc::clone(&self.counts), _token: self.tracker.token() }
+        ShutdownGuard { signal: self.signal.clone(), _token: self.tracker.token() }
     }
 
     /// How many guards are held.
@@ -102,18 +104,20 @@ impl Shutdown {
 
     /// Begins to drain. Does not wait.
     pub fn begin(&self) {
-        if self.signal.phase.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING {
-            self.counts.open.store(self.open(), Ordering::Release);
+        let state = &self.signal.state;
+        if state.phase.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING {
+            state.counts.open.store(self.open(), Ordering::Release);
         }
-        self.signal.draining.cancel();
+        state.draining.cancel();
         self.tracker.close();
     }
 
     /// Cuts what is left, now.
     pub fn cut(&self) {
         self.begin();
-        self.signal.phase.store(CUT, Ordering::Release);
-        self.signal.cut.cancel();
+        let state = &self.signal.state;
+        state.phase.store(CUT, Ordering::Release);
+        state.cut.cancel();
     }
 
     /// Begins to drain if that has not happened yet, waits at most `limit`, cuts what is left then, and reports on all
@@ -129,8 +133,9 @@ impl Shutdown {
             let _ = tokio::time::timeout(Self::CUT_GRACE, self.tracker.wait()).await;
         }
         // Who has not let go by now is as good as cut: nobody waits for it any longer.
-        let cut = self.counts.cut.load(Ordering::Acquire) + self.open();
-        ShutdownReport { drained: self.counts.open.load(Ordering::Acquire).saturating_sub(cut), cut }
+        let counts = &self.signal.state.counts;
+        let cut = counts.cut.load(Ordering::Acquire) + self.open();
+        ShutdownReport { drained: counts.open.load(Ordering::Acquire).saturating_sub(cut), cut }
     }
 }
 
@@ -146,31 +151,28 @@ pub struct ShutdownReport {
 /// Tells when draining begins and when what is left is cut. Cheap to clone; may be kept as a fact.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
-    // Asked for each request and at each wake-up; the tokens would take their locks.
-    phase: Arc<AtomicU8>,
-    draining: CancellationToken,
-    cut: CancellationToken,
+    state: Arc<State>,
 }
 
 impl ShutdownSignal {
     /// Whether draining has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.phase.load(Ordering::Acquire) >= DRAINING
+        self.state.phase.load(Ordering::Acquire) >= DRAINING
     }
 
     fn is_cut(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == CUT
+        self.state.phase.load(Ordering::Acquire) == CUT
     }
 
     /// Completes when draining begins. Cancel safe.
     pub fn draining(&self) -> WaitForCancellationFutureOwned {
-        self.draining.clone().cancelled_owned()
+        self.state.draining.clone().cancelled_owned()
     }
 
     /// Completes when what is left is cut. Cancel safe.
     pub fn cut(&self) -> WaitForCancellationFutureOwned {
-        self.cut.clone().cancelled_owned()
+        self.state.cut.clone().cancelled_owned()
     }
 }
 
@@ -178,7 +180,6 @@ impl ShutdownSignal {
 #[derive(Debug)]
 pub struct ShutdownGuard {
     signal: ShutdownSignal,
-    counts: Arc<Counts>,
     _token: TaskTrackerToken,
 }
 
@@ -224,7 +225,7 @@ impl<F: Future> Future for Guarded<F> {
         }
         *this.registered = Some(cx.waker().clone());
         ready!(this.cut.poll(cx));
-        this.guard.counts.cut.fetch_add(1, Ordering::AcqRel);
+        this.guard.signal.state.counts.cut.fetch_add(1, Ordering::AcqRel);
         Poll::Ready(None)
     }
 }

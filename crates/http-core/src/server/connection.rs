@@ -97,7 +97,7 @@ impl<'a, I: Io> Connection<'a, I> {
     {
         let mut asked = Asked::unknown();
         let end = loop {
-            let answered = {
+            let Some(mut sending) = ({
                 // The service's future stays in one place, so that it is stored once; and not during every wait.
                 let mut call = pin!(None);
                 let begun = self.next_request(&mut asked, |request| {
@@ -105,8 +105,7 @@ impl<'a, I: Io> Connection<'a, I> {
                     let _ = catch_unwind(AssertUnwindSafe(|| call.set(Some(service.serve(request)))));
                 });
                 if begun { Some(poll_fn(|cx| self.poll_call(&asked, call.as_mut(), cx)).await) } else { None }
-            };
-            let Some(mut sending) = answered else {
+            }) else {
                 match self.wait().await {
                     Ok(true) => continue,
                     Ok(false) => break End::Quiet,
