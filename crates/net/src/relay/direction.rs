@@ -2,12 +2,12 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
 use chaski_core::Io;
-use tokio::{io::ReadBuf, time::Instant};
+use tokio::{io::ReadBuf, task::yield_now, time::Instant};
 
 use super::{
     RelayStep,
@@ -122,7 +122,9 @@ impl Direction {
         let mut progress = false;
         loop {
             if work.is_done() && !self.is_ended() {
-                cx.waker().wake_by_ref();
+                // Not by waking the task: the runtime would come back to it dozens of times before it asks the system which
+                // of the others have something to do.
+                let _ = pin!(yield_now()).poll(cx);
                 return progress;
             }
             let step = match self.phase {

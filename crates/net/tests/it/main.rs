@@ -12,6 +12,8 @@ mod descriptors;
 #[cfg(test)]
 mod dial;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod fast_open;
 #[cfg(test)]
 mod listen;

@@ -32,6 +32,8 @@ mod proxy;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
+mod runtimes;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod streaming;
