@@ -9,6 +9,7 @@
 //!
 //! - [`pipe`] and [`PipeOptions`]: two ends of a connection in memory, with sizes of reads and writes, latency and faults
 //!   as chosen, and a [`PipeProbe`] that counts what an end was asked to do.
+//! - [`Endless`]: a connection that has always more to read and takes every write.
 //! - [`ScriptedPeer`]: the far end of a connection, which expects and sends bytes as written down.
 //! - [`mock`]: a service whose answers are given by the test, call by call.
 //! - [`Chunking::cut`] and [`splits`]: input in pieces, for codecs.
@@ -41,12 +42,14 @@
 
 mod chunking;
 mod describe;
+mod endless;
 mod mock;
 mod pipe;
 mod script;
 
 pub use chunking::{Chunking, splits};
 pub use describe::assert_describes_child;
+pub use endless::Endless;
 pub use mock::{Call, MockHandle, MockService, Responder, mock};
 pub use pipe::{Fault, Pipe, PipeDirection, PipeOptions, PipeProbe, PipeStats, pipe};
 pub use script::{Received, ScriptError, ScriptErrorKind, ScriptedPeer};
