@@ -14,7 +14,11 @@ impl PipeProbe {
     }
 
     pub(super) fn record(&self, change: impl FnOnce(&mut PipeStats)) {
-        self.stats.send_modify(change);
+        self.stats.send_if_modified(|stats| {
+            change(stats);
+            // Telling costs more than a small read or write, and mostly there is nobody to tell.
+            self.stats.receiver_count() > 0
+        });
     }
 
     /// What has happened until now.
