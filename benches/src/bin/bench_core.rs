@@ -17,8 +17,8 @@ fn main() -> Result<(), BoxError> {
         "layers" => {
             call(count, stack((Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain), service_fn(leaf)))
         }
-        "facts" => facts(count),
-        "http-facts" => http_facts(count),
+        "facts" => record_and_find::<Extensions>(count),
+        "http-facts" => record_and_find::<http::Extensions>(count),
         other => Err(format!("no work is called {other}").into()),
     }
 }
@@ -63,43 +63,59 @@ fn call<S: Service<u64, Output = u64>>(count: u64, service: S) -> Result<(), Box
 #[derive(Clone, Copy, Debug)]
 struct Fact<const N: usize>(u64);
 
-/// A message of a connection with four facts.
-fn facts(count: u64) -> Result<(), BoxError> {
-    let connection = Extensions::new();
-    connection.insert(Fact::<0>(0));
-    connection.insert(Fact::<1>(1));
-    connection.insert(Fact::<2>(2));
-    connection.insert(Fact::<3>(3));
-    for number in 0..count {
-        let message = black_box(&connection).fork();
-        message.insert(Fact::<4>(number));
-        message.insert(Fact::<5>(number));
-        message.insert(Fact::<6>(number));
-        black_box(message.get::<Fact<0>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<2>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<4>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<6>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<7>>().map(|fact| fact.0));
-    }
-    Ok(())
+/// A scope that facts are recorded in.
+trait Facts: Default {
+    /// One for a message of a connection that this is the scope of.
+    fn message(&self) -> Self;
+    fn record<const N: usize>(&mut self, fact: Fact<N>);
+    fn find<const N: usize>(&self) -> Option<&Fact<N>>;
 }
 
-fn http_facts(count: u64) -> Result<(), BoxError> {
-    let mut connection = http::Extensions::new();
-    connection.insert(Fact::<0>(0));
-    connection.insert(Fact::<1>(1));
-    connection.insert(Fact::<2>(2));
-    connection.insert(Fact::<3>(3));
+impl Facts for Extensions {
+    fn message(&self) -> Self {
+        self.fork()
+    }
+
+    fn record<const N: usize>(&mut self, fact: Fact<N>) {
+        self.insert(fact);
+    }
+
+    fn find<const N: usize>(&self) -> Option<&Fact<N>> {
+        self.get()
+    }
+}
+
+impl Facts for http::Extensions {
+    fn message(&self) -> Self {
+        self.clone()
+    }
+
+    fn record<const N: usize>(&mut self, fact: Fact<N>) {
+        self.insert(fact);
+    }
+
+    fn find<const N: usize>(&self) -> Option<&Fact<N>> {
+        self.get()
+    }
+}
+
+/// Messages of a connection with four facts.
+fn record_and_find<F: Facts>(count: u64) -> Result<(), BoxError> {
+    let mut connection = F::default();
+    connection.record(Fact::<0>(0));
+    connection.record(Fact::<1>(1));
+    connection.record(Fact::<2>(2));
+    connection.record(Fact::<3>(3));
     for number in 0..count {
-        let mut message = black_box(&connection).clone();
-        message.insert(Fact::<4>(number));
-        message.insert(Fact::<5>(number));
-        message.insert(Fact::<6>(number));
-        black_box(message.get::<Fact<0>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<2>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<4>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<6>>().map(|fact| fact.0));
-        black_box(message.get::<Fact<7>>().map(|fact| fact.0));
+        let mut message = black_box(&connection).message();
+        message.record(Fact::<4>(number));
+        message.record(Fact::<5>(number));
+        message.record(Fact::<6>(number));
+        black_box(message.find::<0>().map(|fact| fact.0));
+        black_box(message.find::<2>().map(|fact| fact.0));
+        black_box(message.find::<4>().map(|fact| fact.0));
+        black_box(message.find::<6>().map(|fact| fact.0));
+        black_box(message.find::<7>().map(|fact| fact.0));
     }
     Ok(())
 }
