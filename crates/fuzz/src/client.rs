@@ -180,8 +180,12 @@ async fn play(choices: Choices, far: Pipe, script: &[u8], sent: &Sent) -> Vec<u8
     let mut rest = script;
     while let Some(at) = rest.iter().position(|byte| [WAIT, PAUSE].contains(byte)) {
         send(&mut writing, &rest[..at], sent).await;
-        if rest[at] == PAUSE {
-            sleep(Duration::from_secs(1)).await;
+        rest = &rest[at..];
+        let bytes = if rest[0] == PAUSE {
+            // Those in a row are one: each takes a turn of the clock.
+            let pauses = rest.iter().take_while(|&&byte| byte == PAUSE).count();
+            sleep(Duration::from_secs(pauses as u64)).await;
+            pauses
         } else {
             awaited += 1;
             while reference::requests(&received).0.iter().filter(|(_, body)| matches!(body, Received::Whole(_))).count()
@@ -191,8 +195,9 @@ async fn play(choices: Choices, far: Pipe, script: &[u8], sent: &Sent) -> Vec<u8
                     return received;
                 }
             }
-        }
-        rest = &rest[at + 1..];
+            1
+        };
+        rest = &rest[bytes..];
     }
     send(&mut writing, rest, sent).await;
     match choices.pick(3, 4) {

@@ -1,12 +1,74 @@
 //! What the targets of heads share.
 
-use chaski_http_core::codec::{BodySize, Framing, HeadConfig, TargetForm};
+use std::fmt::Debug;
+
+use bytes::BytesMut;
+use chaski_http_core::codec::{BodySize, Framing, HeadConfig, HeadError, TargetForm};
 use http::{HeaderMap, Uri};
 
 use crate::{
-    input::Choices,
+    input::{Choices, Step, feed},
     reference::{Body, Fields},
 };
+
+/// The most heads that are taken from one input.
+const MOST: usize = 4;
+
+/// A decoder of heads, one after the other.
+pub(crate) trait Decoder {
+    type Head: Debug;
+
+    /// Decodes a head, and gives its fields back for the next one.
+    fn next(&mut self, buf: &mut BytesMut) -> Result<Option<Self::Head>, HeadError>;
+
+    fn is_partial(&self) -> bool;
+}
+
+/// What a decoder has made of an input.
+pub(crate) struct Decoded<H> {
+    pub(crate) heads: Vec<H>,
+    /// Whether a head has begun; or the refusal.
+    pub(crate) end: Result<bool, HeadError>,
+    left: usize,
+}
+
+impl<H> Decoded<H> {
+    /// Whether the decoder has come to what it refuses or waits for.
+    pub(crate) fn is_all(&self) -> bool {
+        self.heads.len() < MOST
+    }
+}
+
+/// Decodes an input as a whole. Any split of it gives the same heads and the same refusal.
+pub(crate) fn decode<D: Decoder>(choices: Choices, input: &[u8], decoder: impl Fn() -> D) -> Decoded<D::Head> {
+    let whole = decode_in_pieces(decoder(), input, input.len().max(1));
+    for size in [1, usize::from(choices.pick(0, 64)) + 2] {
+        let cut = decode_in_pieces(decoder(), input, size);
+        assert_eq!(format!("{:?}", cut.heads), format!("{:?}", whole.heads), "pieces of {size}");
+        assert_eq!(cut.end, whole.end, "pieces of {size}");
+        if whole.end.is_ok() {
+            assert_eq!(cut.left, whole.left, "pieces of {size}");
+        }
+    }
+    whole
+}
+
+fn decode_in_pieces<D: Decoder>(mut decoder: D, input: &[u8], size: usize) -> Decoded<D::Head> {
+    let mut heads = Vec::new();
+    let mut refusal = None;
+    let left = feed(input, size, |buf| match decoder.next(buf) {
+        Ok(None) => Step::More,
+        Ok(Some(head)) => {
+            heads.push(head);
+            if heads.len() == MOST { Step::Over } else { Step::Again }
+        }
+        Err(error) => {
+            refusal = Some(error);
+            Step::Over
+        }
+    });
+    Decoded { heads, end: refusal.map_or_else(|| Ok(decoder.is_partial()), Err), left: left.len() }
+}
 
 /// The fields of a map, sorted by name; those of one name stay in their order.
 pub(crate) fn sorted(headers: &HeaderMap) -> Fields {

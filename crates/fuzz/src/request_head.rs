@@ -2,74 +2,50 @@
 //!
 //! Two choices (the size of pieces; limits and layout), then the bytes of a connection that carries heads alone.
 
+use bytes::BytesMut;
 use chaski_http_core::codec::{
     Expectation, Framing, HeadError, RequestDecoder, RequestHead, RequestPlan, TargetForm, encode_request_head,
 };
 use http::{Method, header};
 
 use crate::{
-    heads::{config, end_to_end, framing, is_unlimited, keeps_target, size, sorted, sorted_fields},
-    input::{Choices, Step, feed},
+    heads::{
+        Decoded, Decoder, config, decode, end_to_end, framing, is_unlimited, keeps_target, size, sorted, sorted_fields,
+    },
+    input::Choices,
     reference::{self, Read},
 };
-
-/// The most heads that are taken from one input.
-const MOST: usize = 4;
 
 /// Any split gives the same heads and the same refusals, what is accepted is what the reference reads, and what is
 /// accepted comes back when it is encoded.
 pub(crate) fn run(data: &[u8]) {
     let Some((choices, input)) = Choices::split(data) else { return };
-    let whole = decode(choices, input, input.len());
-    for pieces in [1, usize::from(choices.pick(0, 64)) + 2] {
-        let cut = decode(choices, input, pieces);
-        assert_eq!(cut.heads.len(), whole.heads.len(), "pieces of {pieces}");
-        for (cut, whole) in cut.heads.iter().zip(&whole.heads) {
-            assert_eq!(format!("{cut:?}"), format!("{whole:?}"), "pieces of {pieces}");
-        }
-        assert_eq!(cut.end, whole.end, "pieces of {pieces}");
-        if whole.end.is_ok() {
-            assert_eq!(cut.left, whole.left, "pieces of {pieces}");
-        }
-    }
+    let decoded = decode(choices, input, || RequestDecoder::new(config(choices)));
     let mut rest = input;
-    for head in &whole.heads {
+    for head in &decoded.heads {
         let used = compare(head, rest);
         rest = &rest[used..];
         come_back(head);
     }
-    if whole.heads.len() < MOST {
-        check_end(choices, &whole, rest);
+    if decoded.is_all() {
+        check_end(choices, &decoded, rest);
     }
 }
 
-struct Decoded {
-    heads: Vec<RequestHead>,
-    /// Whether a head has begun; or the refusal.
-    end: Result<bool, HeadError>,
-    left: usize,
-}
+impl Decoder for RequestDecoder {
+    type Head = RequestHead;
 
-fn decode(choices: Choices, input: &[u8], pieces: usize) -> Decoded {
-    let mut decoder = RequestDecoder::new(config(choices));
-    let mut decoded = Decoded { heads: Vec::new(), end: Ok(false), left: 0 };
-    let left = feed(input, pieces.max(1), |buf| match decoder.decode(buf) {
-        Ok(None) => Step::More,
-        Ok(Some(head)) => {
-            decoder.recycle(head.headers.clone());
-            decoded.heads.push(head);
-            if decoded.heads.len() == MOST { Step::Over } else { Step::Again }
+    fn next(&mut self, buf: &mut BytesMut) -> Result<Option<RequestHead>, HeadError> {
+        let head = self.decode(buf)?;
+        if let Some(head) = &head {
+            self.recycle(head.headers.clone());
         }
-        Err(error) => {
-            decoded.end = Err(error);
-            Step::Over
-        }
-    });
-    if decoded.end.is_ok() {
-        decoded.end = Ok(decoder.is_partial());
+        Ok(head)
     }
-    decoded.left = left.len();
-    decoded
+
+    fn is_partial(&self) -> bool {
+        Self::is_partial(self)
+    }
 }
 
 /// Compares a head with what the reference reads there, and returns how many bytes that takes.
@@ -123,7 +99,7 @@ fn come_back(head: &RequestHead) {
         return;
     }
     assert!(matches!(reference::request(&out), Read::Complete(_, used) if used == out.len()), "{}", out.escape_ascii());
-    let mut buf = bytes::BytesMut::from(&out[..]);
+    let mut buf = BytesMut::from(&out[..]);
     let again = RequestDecoder::default().decode(&mut buf).expect("what was encoded").expect("all of it");
     assert!(buf.is_empty());
     assert_eq!((&again.method, again.version, again.target), (&head.method, head.version, head.target));
@@ -138,7 +114,7 @@ fn come_back(head: &RequestHead) {
 }
 
 /// What the decoder refuses or waits for behind its last head, the reference does too.
-fn check_end(choices: Choices, decoded: &Decoded, rest: &[u8]) {
+fn check_end(choices: Choices, decoded: &Decoded<RequestHead>, rest: &[u8]) {
     match reference::request(rest) {
         Read::Complete(head, used) => {
             let is_refused = !head.is_plain() || !is_unlimited(choices, used, head.fields.len());

@@ -2,76 +2,58 @@
 //!
 //! Three choices (the size of pieces; limits and layout; the method), then the bytes of a connection that carries heads alone.
 
+use bytes::BytesMut;
 use chaski_http_core::codec::{Framing, HeadError, ResponseDecoder, ResponseHead, ResponsePlan, encode_response_head};
 use http::{Method, StatusCode, Version};
 
 use crate::{
-    heads::{config, end_to_end, framing, is_unlimited, size, sorted, sorted_fields},
-    input::{Choices, Step, feed},
+    heads::{Decoded, Decoder, config, decode, end_to_end, framing, is_unlimited, size, sorted, sorted_fields},
+    input::Choices,
     reference::{self, Read},
 };
-
-/// The most heads that are taken from one input.
-const MOST: usize = 4;
 
 /// Any split gives the same heads and the same refusals, what is accepted is what the reference reads, and what is
 /// accepted comes back when it is encoded.
 pub(crate) fn run(data: &[u8]) {
     let Some((choices, input)) = Choices::split(data) else { return };
     let method = [Method::GET, Method::HEAD, Method::CONNECT, Method::POST][usize::from(choices.pick(2, 4))].clone();
-    let whole = decode(choices, &method, input, input.len());
-    for pieces in [1, usize::from(choices.pick(0, 64)) + 2] {
-        let cut = decode(choices, &method, input, pieces);
-        assert_eq!(format!("{:?}", cut.heads), format!("{:?}", whole.heads), "pieces of {pieces}");
-        assert_eq!(cut.end, whole.end, "pieces of {pieces}");
-        if whole.end.is_ok() {
-            assert_eq!(cut.left, whole.left, "pieces of {pieces}");
-        }
-    }
+    let decoded =
+        decode(choices, input, || Responses { decoder: ResponseDecoder::new(config(choices)), method: method.clone() });
     let mut rest = input;
-    for head in &whole.heads {
+    for head in &decoded.heads {
         let used = compare(head, &method, rest);
         rest = &rest[used..];
         come_back(head, &method);
     }
-    if whole.heads.len() < MOST {
-        check_end(choices, &method, &whole, rest);
+    if decoded.is_all() {
+        check_end(choices, &method, &decoded, rest);
     }
 }
 
-struct Decoded {
-    heads: Vec<ResponseHead>,
-    /// Whether a head has begun; or the refusal.
-    end: Result<bool, HeadError>,
-    left: usize,
+/// A decoder of the responses to one method.
+struct Responses {
+    decoder: ResponseDecoder,
+    method: Method,
 }
 
-fn decode(choices: Choices, method: &Method, input: &[u8], pieces: usize) -> Decoded {
-    let mut decoder = ResponseDecoder::new(config(choices));
-    let mut decoded = Decoded { heads: Vec::new(), end: Ok(false), left: 0 };
-    let left = feed(input, pieces.max(1), |buf| {
+impl Decoder for Responses {
+    type Head = ResponseHead;
+
+    fn next(&mut self, buf: &mut BytesMut) -> Result<Option<ResponseHead>, HeadError> {
         // There is nothing to decode in an empty buffer, and engines do not ask.
         if buf.is_empty() {
-            return Step::More;
+            return Ok(None);
         }
-        match decoder.decode(buf, method) {
-            Ok(None) => Step::More,
-            Ok(Some(head)) => {
-                decoder.recycle(head.headers.clone());
-                decoded.heads.push(head);
-                if decoded.heads.len() == MOST { Step::Over } else { Step::Again }
-            }
-            Err(error) => {
-                decoded.end = Err(error);
-                Step::Over
-            }
+        let head = self.decoder.decode(buf, &self.method)?;
+        if let Some(head) = &head {
+            self.decoder.recycle(head.headers.clone());
         }
-    });
-    if decoded.end.is_ok() {
-        decoded.end = Ok(decoder.is_partial());
+        Ok(head)
     }
-    decoded.left = left.len();
-    decoded
+
+    fn is_partial(&self) -> bool {
+        self.decoder.is_partial()
+    }
 }
 
 /// Compares a head with what the reference reads there, and returns how many bytes that takes.
@@ -124,7 +106,7 @@ fn come_back(head: &ResponseHead, method: &Method) {
         "{}",
         out.escape_ascii()
     );
-    let mut buf = bytes::BytesMut::from(&out[..]);
+    let mut buf = BytesMut::from(&out[..]);
     let again = ResponseDecoder::default().decode(&mut buf, method).expect("what was encoded").expect("all of it");
     assert!(buf.is_empty());
     assert_eq!((again.status, again.switches), (head.status, head.switches));
@@ -143,7 +125,7 @@ fn come_back(head: &ResponseHead, method: &Method) {
 }
 
 /// What the decoder refuses or waits for behind its last head, the reference does too.
-fn check_end(choices: Choices, method: &Method, decoded: &Decoded, rest: &[u8]) {
+fn check_end(choices: Choices, method: &Method, decoded: &Decoded<ResponseHead>, rest: &[u8]) {
     match reference::response(rest, method) {
         Read::Complete(head, used) => {
             let is_limited = !is_unlimited(choices, used, head.fields.len());

@@ -1,6 +1,8 @@
 //! Target: what an operator writes for the proxy: rules, and a file of users.
 //!
-//! One choice (a users file, or else rules), then lines of text.
+//! One choice: a users file, bytes that rules are [`made`] of, or else rules. Then that, files and rules as lines of text.
+
+mod made;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -35,8 +37,10 @@ const ADDRESSES: [&str; 14] = [
 /// before it left out must agree with; and what no rule names is reached when it is public, and not otherwise.
 pub(crate) fn run(data: &[u8]) {
     let Some((choices, input)) = Choices::split(data) else { return };
-    if choices.pick(0, 4) == 1 {
-        return users(input);
+    match choices.pick(0, 4) {
+        1 => return users(input),
+        2 => return made::run(input),
+        _ => {}
     }
     let Ok(text) = str::from_utf8(input) else { return };
     let mut list = Vec::new();
@@ -67,19 +71,10 @@ pub(crate) fn run(data: &[u8]) {
 
 /// Compares a list with what its rules say one by one.
 fn check(list: &[Rule], candidate: &Candidate<'_>) {
-    // Alone and as a denial, a rule tells whether it matches what is public; as a permission, what is not.
-    let is_public = IpClass::of(candidate.addr().ip()).is_public();
-    let matches = |rule: &Rule| {
-        let rule = match (is_public, rule) {
-            (true, Rule::Allow(pattern) | Rule::Deny(pattern)) => Rule::Deny(pattern.clone()),
-            (false, Rule::Allow(pattern) | Rule::Deny(pattern)) => Rule::Allow(pattern.clone()),
-        };
-        Rules::public_only().with_rule(rule).check(candidate).is_ok() != is_public
-    };
-    let expected = match list.iter().find(|rule| matches(rule)) {
+    let expected = match list.iter().find(|rule| matches(rule, candidate)) {
         Some(Rule::Allow(_)) => true,
         Some(Rule::Deny(_)) => false,
-        None => is_public,
+        None => is_public(candidate),
     };
     let rules: Rules = list.iter().cloned().collect();
     assert_eq!(rules.check(candidate).is_ok(), expected, "{list:?} for {candidate:?}");
@@ -91,6 +86,17 @@ fn check(list: &[Rule], candidate: &Candidate<'_>) {
     }
     let own = rules.with_own_addresses([candidate.addr()]);
     assert!(own.check(candidate).is_err(), "a proxy that dials itself");
+}
+
+/// Whether a rule is about a candidate. Alone and as a denial, it tells so of what is public; as a permission, of what is not.
+fn matches(rule: &Rule, candidate: &Candidate<'_>) -> bool {
+    let is_public = is_public(candidate);
+    let rule = if is_public { Rule::Deny } else { Rule::Allow }(rule.pattern().clone());
+    Rules::public_only().with_rule(rule).check(candidate).is_ok() != is_public
+}
+
+fn is_public(candidate: &Candidate<'_>) -> bool {
+    IpClass::of(candidate.addr().ip()).is_public()
 }
 
 /// A file that is read has a user for each of its lines with one; a file that is refused is told with its line, and without
