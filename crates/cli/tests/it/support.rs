@@ -255,12 +255,8 @@ impl Nginx {
         let (cert, key) = (cert.display(), key.display());
         fs::create_dir(folder.join("www")).unwrap();
         // Uploads go through `proxy_pass` to a server of nginx's own: its static files take no bodies.
-        let conf = format!(
-            "daemon off; master_process off; worker_processes 1; pid {f}/pid; error_log {f}/error.log;\n\
-             events {{ worker_connections 512; }}\n\
-             http {{ access_log off; client_max_body_size 0; default_type text/plain; keepalive_timeout 60;\n\
-             client_body_temp_path {f}/b; proxy_temp_path {f}/p; fastcgi_temp_path {f}/f; uwsgi_temp_path {f}/u;\n\
-             scgi_temp_path {f}/s;\n\
+        let http_block = format!(
+            "access_log off; client_max_body_size 0; default_type text/plain; keepalive_timeout 60;\n\
              server {{ listen 127.0.0.1:{http} reuseport; listen 127.0.0.1:{https} ssl reuseport;\n\
              ssl_certificate {cert}; ssl_certificate_key {key};\n\
              location / {{ root {f}/www; }}\n\
@@ -268,33 +264,12 @@ impl Nginx {
              location /upload {{ proxy_pass http://127.0.0.1:{http}/sink; proxy_request_buffering on; }}\n\
              location /sink {{ return 200 \"$request_method $content_length $http_expect\\n\"; }}\n\
              location /headers {{ return 200 \"via=$http_via auth=$http_proxy_authorization conn=$http_connection \
-             secret=$http_x_secret host=$http_host\\n\"; }} }} }}\n"
+             secret=$http_x_secret host=$http_host\\n\"; }} }}"
         );
-        fs::write(folder.join("nginx.conf"), conf).unwrap();
-        let child = command("nginx")
-            .arg("-c")
-            .arg(folder.join("nginx.conf"))
-            .arg("-e")
-            .arg(folder.join("error.log"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = nginx(&folder, &http_block);
         let mut nginx = Self { child, http, https, folder, _reserved: [reserved_http, reserved_https] };
-        nginx.wait_until_up();
+        wait_until_up(&mut nginx.child, https, &nginx.folder);
         nginx
-    }
-
-    fn wait_until_up(&mut self) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.https)).is_err() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let log = fs::read_to_string(self.folder.join("error.log")).unwrap_or_default();
-                panic!("nginx ended with {status}: {log}");
-            }
-            assert!(started.elapsed() < GUARD, "nginx does not come up");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
     }
 
     pub(crate) fn file(&self, name: &str, bytes: &[u8]) {
@@ -324,6 +299,41 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         self.kill();
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// nginx in one process, its files in a folder, with this as the `http` block of its configuration.
+pub(crate) fn nginx(folder: &Path, http_block: &str) -> Child {
+    let f = folder.display();
+    let conf = format!(
+        "daemon off; master_process off; worker_processes 1; pid {f}/pid; error_log {f}/error.log;\n\
+         events {{ worker_connections 512; }}\n\
+         http {{ client_body_temp_path {f}/b; proxy_temp_path {f}/p; fastcgi_temp_path {f}/f; uwsgi_temp_path {f}/u;\n\
+         scgi_temp_path {f}/s;\n\
+         {http_block} }}\n"
+    );
+    fs::write(folder.join("nginx.conf"), conf).unwrap();
+    command("nginx")
+        .arg("-c")
+        .arg(folder.join("nginx.conf"))
+        .arg("-e")
+        .arg(folder.join("error.log"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until a program listens. Of one that ends instead, what it has logged in its folder is shown.
+pub(crate) fn wait_until_up(child: &mut Child, port: u16, folder: &Path) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if let Some(status) = child.try_wait().unwrap() {
+            let log = fs::read_to_string(folder.join("error.log")).unwrap_or_default();
+            panic!("the program ended with {status}: {log}");
+        }
+        assert!(started.elapsed() < GUARD, "the program does not come up");
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -3,15 +3,13 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    net::TcpStream,
     path::PathBuf,
     process::{Child, Stdio},
     thread::JoinHandle,
-    time::{Duration, Instant},
 };
 
 use super::corpus::{hex, unescape};
-use crate::support::{GUARD, command, folder, reserve, wait};
+use crate::support::{command, folder, nginx, reserve, wait, wait_until_up};
 
 /// A message as an origin saw it.
 #[derive(Debug)]
@@ -48,26 +46,14 @@ impl Origin {
         let (port, reserved) = reserve();
         let (inner, reserved_inner) = reserve();
         let f = folder.display();
-        let conf = format!(
-            "daemon off; master_process off; worker_processes 1; pid {f}/pid; error_log {f}/error.log;\n\
-             events {{ worker_connections 512; }}\n\
-             http {{ log_format messages '$request_method $request_uri \"$request_body\" $status';\n\
-             client_body_buffer_size 64k; keepalive_requests 100000; client_body_temp_path {f}/b;\n\
-             proxy_temp_path {f}/p; fastcgi_temp_path {f}/f; uwsgi_temp_path {f}/u; scgi_temp_path {f}/s;\n\
+        let http_block = format!(
+            "log_format messages '$request_method $request_uri \"$request_body\" $status';\n\
+             client_body_buffer_size 64k; keepalive_requests 100000;\n\
              server {{ listen 127.0.0.1:{port} reuseport; access_log {f}/messages messages;\n\
              location / {{ proxy_pass http://127.0.0.1:{inner}; }} }}\n\
-             server {{ listen 127.0.0.1:{inner} reuseport; access_log off; location / {{ return 200 ok; }} }} }}\n"
+             server {{ listen 127.0.0.1:{inner} reuseport; access_log off; location / {{ return 200 ok; }} }}"
         );
-        fs::write(folder.join("nginx.conf"), conf).unwrap();
-        let child = command("nginx")
-            .arg("-c")
-            .arg(folder.join("nginx.conf"))
-            .arg("-e")
-            .arg(folder.join("error.log"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = nginx(&folder, &http_block);
         let said = Said::File(folder.join("messages"));
         // A body that is not there is written as a dash.
         let read_body = |text: &str| match text.trim_matches('"') {
@@ -122,12 +108,7 @@ impl Origin {
     }
 
     fn up(mut self) -> Self {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(self.child.try_wait().unwrap().is_none(), "the origin has ended");
-            assert!(started.elapsed() < GUARD, "the origin does not come up");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        wait_until_up(&mut self.child, self.port, &self.folder);
         self
     }
 
