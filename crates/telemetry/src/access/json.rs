@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{
     AccessLogLayer,
-    record::{Record, cut, is_plain, push_addr, push_number},
+    record::{Record, cut, push_addr, push_escaped, push_number},
 };
 
 pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
@@ -55,17 +55,10 @@ pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
 fn string(out: &mut String, text: &str, limit: usize) -> fmt::Result {
     let (shown, is_all) = cut(text, limit);
     out.push('"');
-    for character in shown.chars() {
-        match character {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ if is_plain(character) => out.push(character),
-            // Beyond the first plane it takes two, a surrogate pair.
-            _ => character.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?,
-        }
-    }
+    push_escaped(out, shown, |out, character| {
+        // Beyond the first plane it takes two, a surrogate pair.
+        character.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+    })?;
     out.push_str(if is_all { "\"" } else { "...\"" });
     Ok(())
 }

@@ -91,9 +91,29 @@ pub(super) fn cut(text: &str, limit: usize) -> (&str, bool) {
     (shown, shown.len() == text.len())
 }
 
+/// Writes what stands between quotes, where nothing can end the quotes or the line, or move a terminal's cursor: quotes and backslashes
+/// behind a backslash, and what is not plain as the form escapes it.
+pub(super) fn push_escaped(
+    out: &mut String,
+    text: &str,
+    escape: impl Fn(&mut String, char) -> fmt::Result,
+) -> fmt::Result {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ if is_plain(character) => out.push(character),
+            _ => escape(out, character)?,
+        }
+    }
+    Ok(())
+}
+
 /// Whether a character can stand in a line as it is. Letters of any script can; what cannot is control, separators, marks that
 /// change the order of the text.
-pub(super) fn is_plain(character: char) -> bool {
+fn is_plain(character: char) -> bool {
     matches!(character, ' '..='~') || character.is_alphanumeric()
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{
     AccessLogLayer,
-    record::{Record, cut, is_plain, push_addr, push_number},
+    record::{Record, cut, push_addr, push_escaped, push_number},
 };
 
 pub(super) fn write(out: &mut String, record: &Record<'_>) -> fmt::Result {
@@ -57,20 +57,11 @@ fn word(out: &mut String, text: &str) -> fmt::Result {
     quote(out, text, AccessLogLayer::MAX_FIELD)
 }
 
-/// At most `limit` bytes of `text` in quotes, in which nothing can end the quotes or the line, or move a terminal's cursor.
+/// At most `limit` bytes of `text` in quotes.
 fn quote(out: &mut String, text: &str, limit: usize) -> fmt::Result {
     let (shown, is_all) = cut(text, limit);
     out.push('"');
-    for character in shown.chars() {
-        match character {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ if is_plain(character) => out.push(character),
-            _ => write!(out, "{}", character.escape_unicode())?,
-        }
-    }
+    push_escaped(out, shown, |out, character| write!(out, "{}", character.escape_unicode()))?;
     out.push('"');
     if !is_all {
         out.push_str("...");
