@@ -3,8 +3,10 @@
 //! `rustc` instruments, with options that are stable, and libFuzzer comes with the crate `libfuzzer-sys`, which a C++
 //! compiler builds: no nightly toolchain, and nothing to install besides that.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -166,12 +168,25 @@ fn fuzz(binary: &Path, target: &str, options: &Options) -> Result {
         "-print_final_stats=1".to_owned(),
     ]);
     if options.jobs > 1 {
-        command.arg(format!("-fork={}", options.jobs));
+        // Several processes go on, by default, after an input that takes too long or too much memory.
+        command.arg(format!("-fork={}", options.jobs)).args(["-ignore_timeouts=0", "-ignore_ooms=0"]);
     }
     if let Some(dictionary) = dictionary(target) {
         command.arg(format!("-dict={}", dictionary.display()));
     }
-    process::run(&mut command)
+    let known = files(&findings)?;
+    process::run(&mut command)?;
+    // What one of several processes finds while the time runs out is left there, but changes no exit status.
+    match files(&findings)?.difference(&known).next() {
+        None => Ok(()),
+        Some(found) => Err(format!("found {}", found.display()).into()),
+    }
+}
+
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let files: io::Result<_> =
+        fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    files.map_err(|error| format!("cannot list {}: {error}", folder.display()).into())
 }
 
 /// The words of a target, if it has any.

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::{Result, process, workspace};
 
 /// A Debian package, and the programs that tests want of it.
-const PEERS: [(&str, &[&str]); 12] = [
+const PEERS: [(&str, &[&str]); 13] = [
     ("curl", &["curl"]),
     ("nginx-light", &["nginx"]),
     ("haproxy", &["haproxy"]),
@@ -21,6 +21,7 @@ const PEERS: [(&str, &[&str]); 12] = [
     ("iproute2", &["ip"]),
     ("python3", &["python3"]),
     ("nodejs", &["node"]),
+    ("procps", &["kill"]),
 ];
 
 /// What comes as a Python wheel: mdBook, which installs in a second so where building it takes minutes, and the clients that
