@@ -1,9 +1,13 @@
 use std::{
+    future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// One deadline for a connection, re-armed lazily: moving it later is a store, and the runtime's timer is touched only when
 /// it fires, when the deadline moves to an earlier moment, or when the task's waker changed.
@@ -66,13 +70,17 @@ impl Deadline {
                 self.timer.insert(timer)
             }
         };
-        timer.sleep.as_mut().poll(cx)
+        // Outside of the task's budget: when that is spent, a `Sleep` is pending without having noted the waker, and would
+        // not be asked again.
+        Pin::new(&mut unconstrained(timer.sleep.as_mut())).poll(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::{future::poll_fn, pin::pin, time::Duration};
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
 
     use super::*;
 
@@ -96,5 +104,25 @@ mod tests {
         deadline.set(Some(start + Duration::from_secs(2)));
         poll_fn(|cx| deadline.poll(cx, None)).await;
         assert_eq!(start.elapsed().as_secs(), 2);
+    }
+
+    /// A body that came fast before its client fell silent: the reads have spent the task's budget.
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_kept_by_a_task_without_budget() {
+        let start = Instant::now();
+        let kept = tokio::spawn(async move {
+            let mut deadline = Deadline::default();
+            deadline.set(Some(start + Duration::from_secs(4)));
+            poll_fn(|cx| {
+                while has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(cx);
+                }
+                deadline.poll(cx, None)
+            })
+            .await;
+        });
+        // Only a guard against hanging.
+        tokio::time::timeout(Duration::from_secs(60), kept).await.expect("it never fires").unwrap();
+        assert_eq!(start.elapsed().as_secs(), 4);
     }
 }
