@@ -34,6 +34,8 @@ pub(super) struct Held {
     /// Descriptors that are no sockets.
     pub(super) others: usize,
     pub(super) threads: usize,
+    /// Resident memory that the program has allocated. Pages of its file are not counted: they come when code is first run,
+    /// which for a rare fault may be late.
     pub(super) rss_kib: u64,
 }
 
@@ -128,7 +130,7 @@ impl Program {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
             line.split_whitespace().next().and_then(|value| value.parse().ok()).unwrap_or(0)
         };
-        held.rss_kib = number("VmRSS:");
+        held.rss_kib = number("RssAnon:");
         held.threads = usize::try_from(number("Threads:")).unwrap_or_default();
         Ok(held)
     }
