@@ -28,7 +28,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Reads one field. Returns how much of its value goes into the map.
-    #[inline(never)]
+    #[inline]
     pub(super) fn read(
         &mut self,
         field: Field,
@@ -37,18 +37,20 @@ impl Facts {
         config: &HeadConfig,
     ) -> Result<Option<usize>, HeadError> {
         match field {
-            Field::Plain => {}
-            Field::ContentLength => return Ok(self.content_length(value, at, config.lenient_framing)),
             // RFC 9112 section 3.2: one Host, and a valid one.
-            Field::Host => {
-                if self.has_host {
-                    return Err(HeadError::new(HeadFault::RepeatedHost, at));
-                }
-                if !is_host_and_port(value) {
-                    return Err(HeadError::new(HeadFault::InvalidHost, at));
-                }
-                self.has_host = true;
-            }
+            Field::Host if self.has_host => return Err(HeadError::new(HeadFault::RepeatedHost, at)),
+            Field::Host if !is_host_and_port(value) => return Err(HeadError::new(HeadFault::InvalidHost, at)),
+            Field::Host => self.has_host = true,
+            Field::ContentLength => return Ok(self.content_length(value, at, config.lenient_framing)),
+            field => self.read_other(field, value, at),
+        }
+        Ok(Some(value.len()))
+    }
+
+    /// Reads a field that not every head has; all of its value goes into the map.
+    #[inline(never)]
+    fn read_other(&mut self, field: Field, value: &[u8], at: usize) {
+        match field {
             Field::Connection => self.connection.add(value),
             Field::Upgrade => self.has_upgrade = true,
             // RFC 9110 section 10.1.4: the keyword is caseless, and may stand among codings.
@@ -69,11 +71,12 @@ impl Facts {
                     self.fail(fault, at);
                 }
             },
+            Field::Host | Field::ContentLength | Field::Plain => {}
         }
-        Ok(Some(value.len()))
     }
 
     /// Reads one Content-Length. What is returned goes into the map.
+    #[inline(never)]
     fn content_length(&mut self, value: &[u8], at: usize, lenient: bool) -> Option<usize> {
         let repeated = || one_of_list(value).filter(|_| lenient);
         let Some((length, kept)) = decimal(value).map(|length| (length, value.len())).or_else(repeated) else {

@@ -50,22 +50,24 @@ pub(super) fn read_fields(
         let Some(colon) = find_colon(line) else {
             return Err(bad_line(line, at, at == from));
         };
-        let (name, field) = match names::known(&line[..colon]) {
-            Some((name, field)) => (name.clone(), field),
-            None => match HeaderName::from_bytes(&line[..colon]) {
-                Ok(name) => (name, Field::Plain),
-                Err(_) => return Err(bad_name(&line[..colon], at, at == from)),
+        let (name, value) = line.split_at(colon);
+        let (name, field) = match names::known(name) {
+            Some((name, field)) => (Name::Known(name), field),
+            None => match HeaderName::from_bytes(name) {
+                Ok(name) => (Name::Other(name), Field::Plain),
+                Err(_) => return Err(bad_name(name, at, at == from)),
             },
         };
-        let start = at + colon + 1;
-        let start = start + leading_space(&bytes[start..line_end]);
-        let stop = line_end - trailing_space(&bytes[start..line_end]);
-        let mut kept = stop;
+        let value = &value[1..];
+        let before = leading_space(value);
+        let value = &value[before..];
+        let value = &value[..value.len() - trailing_space(value)];
+        let start = at + colon + 1 + before;
+        let mut kept = value.len();
         // Nearly all fields are plain; the rest is kept out of their way.
         if field != Field::Plain {
-            let value = &bytes[start..stop];
             match read(field, value, at) {
-                Ok(Some(length)) => kept = start + length,
+                Ok(Some(length)) => kept = length,
                 // A bad byte comes before what else is wrong.
                 _ if HeaderValue::from_bytes(value).is_err() => return Err(bad_value(value, start)),
                 Ok(None) => {
@@ -79,15 +81,26 @@ pub(super) fn read_fields(
         // the other control characters end here. The check is vectorised. The
         // unchecked constructor asks for UTF-8 in its contract, which obs-text
         // is not.
-        let Ok(value) = HeaderValue::from_maybe_shared(section.slice(start..kept)) else {
-            return Err(bad_value(&bytes[start..stop], start));
+        let Ok(value) = HeaderValue::from_maybe_shared(section.slice(start..start + kept)) else {
+            return Err(bad_value(value, start));
         };
-        if headers.try_append(name, value).is_err() {
+        // A name that is known is not copied before it is in its place.
+        let appended = match name {
+            Name::Known(name) => headers.try_append(name, value),
+            Name::Other(name) => headers.try_append(name, value),
+        };
+        if appended.is_err() {
             return Err(HeadError::new(HeadFault::TooManyHeaders { limit }, at));
         }
         (at, index) = (lf + 1, index + 1);
     }
     Ok(())
+}
+
+/// A name on its way into a map.
+enum Name {
+    Known(&'static HeaderName),
+    Other(HeaderName),
 }
 
 /// How many bytes of optional white space (RFC 9110 section 5.6.3) begin here.

@@ -11,7 +11,7 @@ use super::layout::HeaderLayout;
 use super::message::{Expectation, Framing, RequestHead, TargetForm};
 use super::scan::{Scanner, Section};
 use super::spare;
-use super::target::Target;
+use super::target::{Target, host_of};
 
 /// The longest method that is taken. IANA's registry ends at 18 bytes
 /// (`UPDATEREDIRECTREF`).
@@ -71,21 +71,23 @@ impl RequestDecoder {
     /// be read in two ways. The connection cannot be read further: answer with
     /// [`HeadError::status`] and close it.
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<RequestHead>, HeadError> {
-        if !self.scanner.has_first_line() && !self.begin(buf)? {
+        let had_line = self.scanner.has_first_line();
+        if !had_line && !self.begin(buf)? {
             return Ok(None);
         }
-        let had_line = self.scanner.has_first_line();
-        let scan = self.scanner.scan(buf, self.config.max_head_bytes);
-        if !had_line {
-            // Before the fault of the scan: a long target says more than a
-            // long head, and it is what a slower sender would have heard.
-            let line = self.scanner.first_line(buf);
-            line_length(line, &self.config)?;
-        }
-        let section = match scan {
+        let section = match self.scanner.scan(buf, self.config.max_head_bytes) {
             Ok(Some(section)) => section,
-            Ok(None) => return Ok(None),
-            Err((fault, offset)) => return Err(HeadError::new(fault, offset)),
+            incomplete => {
+                if !had_line {
+                    // Before the fault of the scan: a long target says more than a
+                    // long head, and it is what a slower sender would have heard.
+                    read_method(self.scanner.first_line(buf), &self.config)?;
+                }
+                return match incomplete {
+                    Err((fault, offset)) => Err(HeadError::new(fault, offset)),
+                    Ok(_) => Ok(None),
+                };
+            }
         };
         self.scanner.reset();
         self.skipped = false;
@@ -142,7 +144,26 @@ impl RequestDecoder {
     fn parse(&mut self, bytes: &Bytes, section: Section) -> Result<Option<RequestHead>, HeadError> {
         let config = &self.config;
         let limit = config.max_headers;
-        let line = parse_line(bytes, section.first)?;
+        // Its CR is part of the line.
+        let line = &bytes[..section.first - 1];
+        let Some((method, at)) = read_method(line, config)? else {
+            return Err(HeadError::new(HeadFault::RequestLine, 0));
+        };
+        let Some((_, version)) = line[at..].split_last_chunk::<AFTER_TARGET>() else {
+            return Err(HeadError::new(HeadFault::RequestLine, 0));
+        };
+        // Compared as a whole: a pattern would be compared byte by byte.
+        let version = if version == b" HTTP/1.1\r" {
+            Version::HTTP_11
+        } else if version == b" HTTP/1.0\r" {
+            Version::HTTP_10
+        } else {
+            return Err(bad_version(version, line.len()));
+        };
+        let Target { uri, form, userinfo } = match Target::parse(&method, bytes, at..line.len() - AFTER_TARGET) {
+            Ok(target) => target,
+            Err(fault) => return Err(HeadError::new(fault, at)),
+        };
         let count = section.lines - 2;
         if count > limit {
             return Err(HeadError::new(HeadFault::TooManyHeaders { limit }, section.first));
@@ -154,24 +175,24 @@ impl RequestDecoder {
             facts.read(field, value, at, config)
         })?;
 
-        let is_http10 = line.version == Version::HTTP_10;
+        let is_http10 = version == Version::HTTP_10;
         // RFC 9112 section 3.2: HTTP/1.1 needs it, HTTP/1.0 did not know it.
         if !facts.has_host && !is_http10 {
             return Err(HeadError::new(HeadFault::MissingHost, section.first));
         }
-        if line.target.form != TargetForm::Origin
-            && let Some(host) = line.target.host()
+        if form != TargetForm::Origin
+            && let Some(host) = host_of(&uri)
         {
             headers.insert(header::HOST, host);
         }
         let (framing, repaired) = facts.framing(is_http10, config, &mut headers)?;
         Ok(Some(RequestHead {
-            method: line.method,
-            uri: line.target.uri,
-            version: line.version,
+            method,
+            uri,
+            version,
             headers,
-            target: line.target.form,
-            userinfo: line.target.userinfo,
+            target: form,
+            userinfo,
             framing: framing.unwrap_or(Framing::Empty),
             connection: facts.connection,
             keep_alive: facts.keep_alive(is_http10) && !repaired,
@@ -184,82 +205,63 @@ impl RequestDecoder {
     }
 }
 
-struct RequestLine {
-    method: Method,
-    target: Target,
-    version: Version,
-}
-
-/// Parses `method SP request-target SP HTTP-version CRLF` (RFC 9112 section 3).
-#[inline]
-fn parse_line(bytes: &Bytes, first: usize) -> Result<RequestLine, HeadError> {
-    let line = &bytes[..first - 2];
-    let Some(space) = method_length(line).filter(|&space| line[space] == b' ') else {
-        return Err(HeadError::new(HeadFault::RequestLine, 0));
-    };
-    let rest = &line[space + 1..];
-    let method = match &line[..space] {
-        b"GET" => Method::GET,
-        // Its bytes were checked with its length.
-        other => match Method::from_bytes(other) {
-            Ok(method) => method,
-            Err(_) => return Err(HeadError::new(HeadFault::RequestLine, 0)),
-        },
-    };
-    let (target, version) = match rest.split_last_chunk::<9>() {
-        Some((target, b" HTTP/1.1")) => (target, Version::HTTP_11),
-        Some((target, b" HTTP/1.0")) => (target, Version::HTTP_10),
-        Some((_, [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]))
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            return Err(HeadError::new(HeadFault::Version, line.len() - 8));
-        }
-        _ => return Err(HeadError::new(HeadFault::RequestLine, 0)),
-    };
-    let at = space + 1;
-    match Target::parse(&method, bytes.slice(at..at + target.len())) {
-        Ok(target) => Ok(RequestLine { method, target, version }),
-        Err(fault) => Err(HeadError::new(fault, at)),
-    }
-}
-
-/// The length of the method, if it ends in `line`.
-#[inline]
-fn method_length(line: &[u8]) -> Option<usize> {
-    // Nearly all requests.
-    if line.starts_with(b"GET ") {
-        return Some(3);
-    }
-    line.iter().position(|&byte| !is_token(byte))
-}
-
-/// Checks the lengths of a request line's method and target. `line` ends
-/// before the LF, or is incomplete.
+/// Reads `method SP` (RFC 9112 section 3), and checks the length of the target
+/// that follows. Returns the method and where the target begins, or `None`
+/// where the line ends before. `line` ends before the LF, or is incomplete.
 ///
 /// The measure is the same for a complete line and for one that is still
 /// arriving, so that a request is refused for the same reason however it was
 /// split.
 #[inline]
-fn line_length(line: &[u8], config: &HeadConfig) -> Result<(), HeadError> {
+fn read_method(line: &[u8], config: &HeadConfig) -> Result<Option<(Method, usize)>, HeadError> {
+    // Nearly all requests.
+    let (method, at) = if line.starts_with(b"GET ") {
+        (Method::GET, 4)
+    } else {
+        match read_rare_method(line)? {
+            Some(read) => read,
+            None => return Ok(None),
+        }
+    };
+    let limit = config.max_uri_bytes;
+    if line.len() - at > limit.saturating_add(AFTER_TARGET) {
+        return Err(HeadError::new(HeadFault::UriTooLong { limit }, at));
+    }
+    Ok(Some((method, at)))
+}
+
+fn read_rare_method(line: &[u8]) -> Result<Option<(Method, usize)>, HeadError> {
     let window = &line[..line.len().min(MAX_METHOD_BYTES + 1)];
-    let Some(space) = method_length(window) else {
+    let Some(space) = window.iter().position(|&byte| !is_token(byte)) else {
         if line.len() > MAX_METHOD_BYTES {
             let limit = MAX_METHOD_BYTES;
             return Err(HeadError::new(HeadFault::MethodTooLong { limit }, limit));
         }
-        return Ok(());
+        return Ok(None);
     };
     match line[space] {
         b' ' => {}
         // The line may end here, which is for the parser to refuse.
-        b'\r' if space + 1 == line.len() => return Ok(()),
+        b'\r' if space + 1 == line.len() => return Ok(None),
         byte => return Err(HeadError::new(HeadFault::Method { byte }, space)),
     }
-    let limit = config.max_uri_bytes;
-    if line.len() - space - 1 > limit.saturating_add(AFTER_TARGET) {
-        return Err(HeadError::new(HeadFault::UriTooLong { limit }, space + 1));
+    match Method::from_bytes(&line[..space]) {
+        Ok(method) => Ok(Some((method, space + 1))),
+        Err(_) => Err(HeadError::new(HeadFault::RequestLine, 0)),
     }
-    Ok(())
+}
+
+/// Names what is wrong with the end of a request line.
+#[cold]
+fn bad_version(version: &[u8; AFTER_TARGET], line: usize) -> HeadError {
+    match version {
+        [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor, _]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            HeadError::new(HeadFault::Version, line - 9)
+        }
+        _ => HeadError::new(HeadFault::RequestLine, 0),
+    }
 }
 
 #[cfg(test)]

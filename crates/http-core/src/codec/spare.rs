@@ -44,12 +44,16 @@ pub(super) fn put(mut map: HeaderMap) {
 /// An empty map with room for `count` names.
 #[inline]
 pub(super) fn take(count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
-    let map = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-    match map {
-        Some(map) if map.capacity() >= count => Ok(map),
-        _ => HeaderMap::try_with_capacity(count.max(MIN_CAPACITY))
-            .map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0)),
+    match SPARE.try_with(|spare| spare.borrow_mut().pop()) {
+        Ok(Some(map)) if map.capacity() >= count => Ok(map),
+        _ => make(count, limit),
     }
+}
+
+#[cold]
+fn make(count: usize, limit: usize) -> Result<HeaderMap, HeadError> {
+    HeaderMap::try_with_capacity(count.max(MIN_CAPACITY))
+        .map_err(|_| HeadError::new(HeadFault::TooManyHeaders { limit }, 0))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Request targets and Host (RFC 9112 sections 3.2 and 3.3).
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
 
@@ -16,26 +18,31 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Parses a target.
+    /// Parses the target that stands in a head at `range`.
     ///
     /// # Errors
     ///
     /// [`HeadFault::Target`] or [`HeadFault::TargetForm`].
     #[inline]
-    pub(super) fn parse(method: &Method, target: Bytes) -> Result<Self, HeadFault> {
-        let length = target.len();
-        if target.first() != Some(&b'/') {
-            return Self::parse_rare(method, target);
+    pub(super) fn parse(method: &Method, head: &Bytes, range: Range<usize>) -> Result<Self, HeadFault> {
+        let text = &head[range.clone()];
+        if text.first() != Some(&b'/') {
+            return Self::parse_rare(method, head.slice(range));
         }
         // RFC 9112 section 3.2.3: CONNECT takes the authority-form only.
         if *method == Method::CONNECT {
             return Err(HeadFault::TargetForm);
         }
-        let uri = Uri::from_maybe_shared(target).map_err(|_| HeadFault::Target)?;
-        // `Uri` cuts a fragment off. A request target has none, and what one
-        // party cuts off another may keep.
-        match uri.path_and_query() {
-            Some(path) if path.as_str().len() == length => Ok(Self { uri, form: TargetForm::Origin, userinfo: false }),
+        if text.len() == 1 {
+            // It needs no memory of the head.
+            return Ok(Self { uri: Uri::default(), form: TargetForm::Origin, userinfo: false });
+        }
+        match Uri::from_maybe_shared(head.slice(range)) {
+            // `Uri` cuts a fragment off. A request target has none, and what one
+            // party cuts off another may keep.
+            Ok(uri) if uri.path_and_query().is_some_and(|path| path.as_str().len() == text.len()) => {
+                Ok(Self { uri, form: TargetForm::Origin, userinfo: false })
+            }
             _ => Err(HeadFault::Target),
         }
     }
@@ -83,13 +90,13 @@ impl Target {
             form => Ok(Self { uri, form, userinfo }),
         }
     }
+}
 
-    /// The Host that the target stands for, where it names one: it wins over
-    /// the field (RFC 9112 section 3.2.2).
-    pub(super) fn host(&self) -> Option<HeaderValue> {
-        let authority = self.uri.authority()?;
-        HeaderValue::from_str(without_userinfo(authority.as_str())).ok()
-    }
+/// The Host that a target stands for, where it names one: it wins over the
+/// field (RFC 9112 section 3.2.2).
+pub(super) fn host_of(uri: &Uri) -> Option<HeaderValue> {
+    let authority = uri.authority()?;
+    HeaderValue::from_str(without_userinfo(authority.as_str())).ok()
 }
 
 /// An authority without `user@`.
