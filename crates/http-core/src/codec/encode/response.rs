@@ -85,8 +85,8 @@ fn encode(
     let mut seen = Seen::default();
     seen.write_fields(out, headers, false)?;
 
-    let encoding = match Content::of(plan.method, status) {
-        Content::Never => BodyEncoding::Empty,
+    let (encoding, length) = match Content::of(plan.method, status) {
+        Content::Never => (BodyEncoding::Empty, None),
         Content::Described => {
             let length = match plan.body {
                 // An empty body is what a handler gives that knows of HEAD: it
@@ -95,28 +95,22 @@ fn encode(
                 _ if status == StatusCode::NOT_MODIFIED => seen.length,
                 body => body_length(seen.length, body)?,
             };
-            if let Some(length) = length {
-                write_length(out, length);
-            }
-            BodyEncoding::Empty
+            (BodyEncoding::Empty, length)
         }
         // RFC 9110 section 15.3.6: 205 has no content, and says so by length.
-        Content::Sent if status == StatusCode::RESET_CONTENT => {
-            write_length(out, 0);
-            BodyEncoding::Empty
-        }
+        Content::Sent if status == StatusCode::RESET_CONTENT => (BodyEncoding::Empty, Some(0)),
         Content::Sent => match body_length(seen.length, plan.body)? {
-            Some(length) => {
-                write_length(out, length);
-                if length == 0 { BodyEncoding::Empty } else { BodyEncoding::Length(length) }
-            }
-            None if is_http10 => BodyEncoding::UntilClose,
-            None => {
-                out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-                BodyEncoding::Chunked
-            }
+            Some(0) => (BodyEncoding::Empty, Some(0)),
+            Some(length) => (BodyEncoding::Length(length), Some(length)),
+            None if is_http10 => (BodyEncoding::UntilClose, None),
+            None => (BodyEncoding::Chunked, None),
         },
     };
+    if let Some(length) = length {
+        write_length(out, length);
+    } else if encoding == BodyEncoding::Chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
     let keep_alive = plan.keep_alive && !seen.connection.close && encoding != BodyEncoding::UntilClose;
     // An interim response decides nothing about the connection, and neither
     // does one after which the connection is no longer HTTP.
@@ -172,8 +166,11 @@ impl Content {
 /// phrase, which may be empty (RFC 9112 section 4).
 #[inline]
 fn write_status_line(out: &mut Vec<u8>, status: StatusCode) {
+    // Nearly all of them; of a length that is known here, so that no function has to copy it.
+    if status == StatusCode::OK {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     let line: &[u8] = match status.as_u16() {
-        200 => b"HTTP/1.1 200 OK\r\n",
         201 => b"HTTP/1.1 201 Created\r\n",
         204 => b"HTTP/1.1 204 No Content\r\n",
         206 => b"HTTP/1.1 206 Partial Content\r\n",
