@@ -502,6 +502,27 @@ fn h1_26_host() {
     }
 }
 
+/// H1-26: a byte that no host has is found wherever it stands in one.
+#[test]
+fn h1_26_every_byte_of_a_host_counts() {
+    for length in 1..=13 {
+        for at in 0..length {
+            for (byte, valid) in [(b'~', true), (b'/', false), (b'@', false), (0xe4, false)] {
+                let mut host = vec![b'a'; length];
+                host[at] = byte;
+                for port in [&b""[..], b":", b":1", b":65535"] {
+                    let input = [&b"GET / HTTP/1.1\r\nHost: "[..], &host, port, b"\r\n\r\n"].concat();
+                    if valid {
+                        assert_eq!(accept(&input).headers[header::HOST], [&host[..], port].concat()[..]);
+                    } else {
+                        assert_eq!(refuse(&input).fault, HeadFault::InvalidHost);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// H1-04: limits hold to the byte, whether the head arrives at once or byte by
 /// byte (`refuse` and `accept` try both).
 #[test]
