@@ -3,12 +3,14 @@
 mod apply;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod fast_open;
+mod in_force;
 mod platform;
 #[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use self::in_force::InForce;
 pub(crate) use self::platform::set_reuse_port as share_port;
 
 /// What is asked of a TCP socket wherever one is born: accepted, dialed, or handed over by the caller.

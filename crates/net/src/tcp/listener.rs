@@ -10,7 +10,11 @@ use tokio::{
 };
 
 use super::adopt::socket_addrs;
-use crate::{BindError, SocketOptions, accept, options, workers};
+use crate::{
+    BindError, SocketOptions, accept,
+    options::{self, InForce},
+    workers,
+};
 
 /// Accepts TCP connections and hands each to a service.
 ///
@@ -48,6 +52,7 @@ pub struct TcpListener {
     options: SocketOptions,
     max_connections: usize,
     facts: bool,
+    in_force: InForce,
 }
 
 impl TcpListener {
@@ -105,7 +110,8 @@ impl TcpListener {
     }
 
     fn around(socket: tokio::net::TcpListener, own: bool, options: SocketOptions) -> Self {
-        Self { socket, own, options, max_connections: Self::DEFAULT_MAX_CONNECTIONS, facts: true }
+        let max_connections = Self::DEFAULT_MAX_CONNECTIONS;
+        Self { socket, own, options, max_connections, facts: true, in_force: InForce::new() }
     }
 
     /// Limits how many connections are open at a time, at least one. What comes beyond waits in the kernel's backlog.
@@ -189,10 +195,10 @@ impl TcpListener {
         signal: Option<ShutdownSignal>,
     ) -> io::Result<Conn<TcpStream>> {
         let effective = self.options.apply(&stream)?;
-        let conn = Conn::new(stream);
+        let mut conn = Conn::new(stream);
         if self.facts {
+            conn.ext = self.in_force.scope(effective);
             conn.ext.insert(socket_addrs(&conn.io, peer)?);
-            conn.ext.insert(effective);
             if let Some(signal) = signal {
                 conn.ext.insert(signal);
             }
@@ -223,7 +229,7 @@ impl workers::Split for TcpListener {
         if spread {
             options::share_port(&SockRef::from(&self.socket))?;
         }
-        let Self { socket, own, options, max_connections, facts } = self;
+        let Self { socket, own, options, max_connections, facts, .. } = self;
         let first = socket.into_std()?;
         let mut parts = Vec::with_capacity(runtimes.len());
         for (n, runtime) in runtimes.iter().enumerate() {
@@ -233,7 +239,8 @@ impl workers::Split for TcpListener {
                 true => listen(addr, &options.clone().with_reuse_port(true))?,
                 false => tokio::net::TcpListener::from_std(first.try_clone()?)?,
             };
-            parts.push(Self { socket, own, options: options.clone(), max_connections, facts });
+            let options = options.clone();
+            parts.push(Self { socket, own, options, max_connections, facts, in_force: InForce::new() });
         }
         Ok(parts)
     }

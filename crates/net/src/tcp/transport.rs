@@ -3,11 +3,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use chaski_core::{Conn, Description, EffectiveSocketOptions, Service, SocketAddrs};
+use chaski_core::{Conn, Description, EffectiveSocketOptions, Extensions, Service, SocketAddrs};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::adopt::socket_addrs;
-use crate::SocketOptions;
+use crate::{SocketOptions, options::InForce};
 
 /// One address to connect: what a [`Dialer`](crate::Dialer) asks of its transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,13 +44,14 @@ impl DialAddr {
 #[derive(Clone, Debug, Default)]
 pub struct TcpTransport {
     options: SocketOptions,
+    in_force: InForce,
 }
 
 impl TcpTransport {
     /// With these options.
     #[must_use]
     pub const fn new(options: SocketOptions) -> Self {
-        Self { options }
+        Self { options, in_force: InForce::new() }
     }
 }
 
@@ -64,7 +65,7 @@ impl Service<DialAddr> for TcpTransport {
         if let Some(local) = dial.local {
             socket.bind(SocketAddr::new(local, 0))?;
         }
-        connected(socket.connect(dial.addr).await?, dial.addr, effective)
+        connected(socket.connect(dial.addr).await?, dial.addr, self.in_force.scope(effective))
     }
 
     fn describe(&self) -> Description {
@@ -72,7 +73,7 @@ impl Service<DialAddr> for TcpTransport {
     }
 }
 
-fn connected(stream: TcpStream, peer: SocketAddr, effective: EffectiveSocketOptions) -> io::Result<Conn<TcpStream>> {
+fn connected(stream: TcpStream, peer: SocketAddr, ext: Extensions) -> io::Result<Conn<TcpStream>> {
     let addrs = socket_addrs(&stream, peer)?;
     // RFC 9293 section 3.5, simultaneous open: a port of this machine on which nobody listens may be the one that the system
     // has just chosen for this socket, which then meets itself.
@@ -80,10 +81,8 @@ fn connected(stream: TcpStream, peer: SocketAddr, effective: EffectiveSocketOpti
         let nobody = "nobody listens there, and the socket was connected to itself";
         return Err(io::Error::new(io::ErrorKind::ConnectionRefused, nobody));
     }
-    let conn = Conn::new(stream);
-    conn.ext.insert(addrs);
-    conn.ext.insert(effective);
-    Ok(conn)
+    ext.insert(addrs);
+    Ok(Conn { io: stream, ext })
 }
 
 // Only Linux lets a socket connect to the port that it is bound to.
@@ -97,7 +96,7 @@ mod tests {
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let addr = socket.local_addr().unwrap();
         let itself = socket.connect(addr).await.unwrap();
-        let error = connected(itself, addr, EffectiveSocketOptions::default()).unwrap_err();
+        let error = connected(itself, addr, Extensions::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }
