@@ -86,4 +86,4 @@ pub use service::{
 };
 pub use session::{Session, SessionState, Slots};
 #[cfg(feature = "tokio")]
-pub use shutdown::{Shutdown, ShutdownGuard, ShutdownReport, ShutdownSignal};
+pub use shutdown::{Shutdown, ShutdownGuard, ShutdownMoment, ShutdownReport, ShutdownSignal};

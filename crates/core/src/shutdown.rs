@@ -1,5 +1,9 @@
 //! Graceful shutdown: announce, drain, then cut at a deadline.
 
+mod moment;
+
+pub use moment::ShutdownMoment;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -7,15 +11,14 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use moment::Waiters;
 
 // 0, as that is the phase of a default state.
 const RUNNING: u8 = 0;
@@ -52,11 +55,22 @@ pub struct Shutdown {
 /// What all signals and guards share, so that either is one word of each connection.
 #[derive(Debug, Default)]
 struct State {
-    // Asked for each request and at each wake-up; the tokens would take their locks.
+    // Asked for each request and at each wake-up, without a lock.
     phase: AtomicU8,
-    draining: CancellationToken,
-    cut: CancellationToken,
+    draining: Waiters,
+    cut: Waiters,
     counts: Counts,
+}
+
+impl State {
+    #[inline]
+    fn has_reached(&self, phase: u8) -> bool {
+        self.phase.load(Ordering::Acquire) >= phase
+    }
+
+    const fn waiters(&self, phase: u8) -> &Waiters {
+        if phase == CUT { &self.cut } else { &self.draining }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +122,7 @@ impl Shutdown {
         if state.phase.fetch_max(DRAINING, Ordering::AcqRel) == RUNNING {
             state.counts.open.store(self.open(), Ordering::Release);
         }
-        state.draining.cancel();
+        state.draining.wake();
         self.tracker.close();
     }
 
@@ -117,7 +131,7 @@ impl Shutdown {
         self.begin();
         let state = &self.signal.state;
         state.phase.store(CUT, Ordering::Release);
-        state.cut.cancel();
+        state.cut.wake();
     }
 
     /// Begins to drain if that has not happened yet, waits at most `limit`, cuts what is left then, and reports on all
@@ -158,21 +172,17 @@ impl ShutdownSignal {
     /// Whether draining has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.state.phase.load(Ordering::Acquire) >= DRAINING
-    }
-
-    fn is_cut(&self) -> bool {
-        self.state.phase.load(Ordering::Acquire) == CUT
+        self.state.has_reached(DRAINING)
     }
 
     /// Completes when draining begins. Cancel safe.
-    pub fn draining(&self) -> WaitForCancellationFutureOwned {
-        self.state.draining.clone().cancelled_owned()
+    pub fn draining(&self) -> ShutdownMoment {
+        ShutdownMoment::new(Arc::clone(&self.state), DRAINING)
     }
 
     /// Completes when what is left is cut. Cancel safe.
-    pub fn cut(&self) -> WaitForCancellationFutureOwned {
-        self.state.cut.clone().cancelled_owned()
+    pub fn cut(&self) -> ShutdownMoment {
+        ShutdownMoment::new(Arc::clone(&self.state), CUT)
     }
 }
 
@@ -192,7 +202,7 @@ impl ShutdownGuard {
 
     /// Runs a connection until it ends, or until it is cut: then `None`, and the connection's future is dropped.
     pub fn run<F: Future>(self, connection: F) -> impl Future<Output = Option<F::Output>> {
-        Guarded { connection, cut: self.signal.cut(), registered: None, guard: self }
+        Guarded { connection, cut: self.signal.cut(), guard: self }
     }
 }
 
@@ -202,9 +212,7 @@ pin_project! {
     struct Guarded<F> {
         #[pin]
         connection: F,
-        #[pin]
-        cut: WaitForCancellationFutureOwned,
-        registered: Option<Waker>,
+        cut: ShutdownMoment,
         guard: ShutdownGuard,
     }
 }
@@ -218,13 +226,7 @@ impl<F: Future> Future for Guarded<F> {
         if let Poll::Ready(output) = this.connection.poll(cx) {
             return Poll::Ready(Some(output));
         }
-        // The token's lock is taken once for each waker, not at every wake-up of the connection.
-        let is_known = this.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if is_known && !this.guard.signal.is_cut() {
-            return Poll::Pending;
-        }
-        *this.registered = Some(cx.waker().clone());
-        ready!(this.cut.poll(cx));
+        ready!(Pin::new(this.cut).poll(cx));
         this.guard.signal.state.counts.cut.fetch_add(1, Ordering::AcqRel);
         Poll::Ready(None)
     }

@@ -9,12 +9,11 @@ use std::{
 };
 
 use chaski_core::{
-    Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownSignal,
+    Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownMoment, ShutdownSignal,
     http::{InformationalSource, Message, Request, Response},
 };
 use http::{Method, StatusCode, Version};
 use tokio::{task::yield_now, time::Instant};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     close::End,
@@ -39,7 +38,8 @@ pub(super) struct Connection<'a, I: Io> {
     pub(super) decoder: RequestDecoder,
     pub(super) out: Output,
     pub(super) deadline: Deadline,
-    pub(super) shutdown: Option<Watch>,
+    /// When draining begins.
+    pub(super) shutdown: Option<ShutdownMoment>,
     pub(super) ext: Extensions,
     /// Whether anything is known about the connection; else requests get no scope.
     pub(super) has_facts: bool,
@@ -72,7 +72,7 @@ impl<'a, I: Io> Connection<'a, I> {
             decoder: RequestDecoder::new(config.head),
             out: Output::default(),
             deadline: Deadline::default(),
-            shutdown: shutdown.map(|signal| Watch { signal, waiting: None }),
+            shutdown: shutdown.map(|signal| signal.draining()),
             ext,
             has_facts,
             now: Some(now),
@@ -294,7 +294,7 @@ impl<'a, I: Io> Connection<'a, I> {
                 _ => Poll::Ready(Ok(0)),
             };
         }
-        if !begun && self.shutdown.as_mut().is_some_and(|watch| watch.poll(cx).is_ready()) {
+        if !begun && self.shutdown.as_mut().is_some_and(|draining| Pin::new(draining).poll(cx).is_ready()) {
             return Poll::Ready(Ok(0));
         }
         Poll::Pending
@@ -347,7 +347,7 @@ impl<'a, I: Io> Connection<'a, I> {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.shutdown.as_ref().is_some_and(|watch| watch.signal.is_draining())
+        self.shutdown.as_ref().is_some_and(ShutdownMoment::has_come)
     }
 }
 
@@ -355,26 +355,5 @@ impl<'a, I: Io> Connection<'a, I> {
 impl<I: Io> Drop for Connection<'_, I> {
     fn drop(&mut self) {
         self.shared.close();
-    }
-}
-
-/// Waits for draining to begin. Registers once, not at every wait.
-pub(super) struct Watch {
-    signal: ShutdownSignal,
-    waiting: Option<(Pin<Box<WaitForCancellationFutureOwned>>, std::task::Waker)>,
-}
-
-impl Watch {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.signal.is_draining() {
-            return Poll::Ready(());
-        }
-        match &self.waiting {
-            Some((_, waker)) if waker.will_wake(cx.waker()) => Poll::Pending,
-            _ => {
-                let (waiting, _) = self.waiting.insert((Box::pin(self.signal.draining()), cx.waker().clone()));
-                waiting.as_mut().poll(cx)
-            }
-        }
     }
 }
