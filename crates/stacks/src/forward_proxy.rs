@@ -251,6 +251,15 @@ mod tests {
         assert!(!open.contains("ProxyAuth"), "{open}");
     }
 
+    /// All of a connection is behind this: what it is while it is idle, and the tunnel that it may become.
+    #[test]
+    fn what_a_task_holds_for_a_connection_is_small() {
+        let proxy = forward_proxy(ForwardProxyConfig::default());
+        let io: BoxIo = Box::new(tokio::io::duplex(1).0);
+        let bytes = size_of_val(&proxy.serve(Conn::new(io)));
+        assert!(bytes <= 128, "{bytes}");
+    }
+
     /// A dial has its limit in the dialer; a request that waits for its turn to dial has not reached that yet.
     #[test]
     fn the_wait_for_a_connection_has_the_limit_of_a_dial() {

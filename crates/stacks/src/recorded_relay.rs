@@ -22,22 +22,26 @@ impl<A: Io, B: Io> Service<Bridge<A, B>> for RecordedRelay {
     type Output = RelayReport;
     type Error = Infallible;
 
-    async fn serve(&self, bridge: Bridge<A, B>) -> Result<RelayReport, Infallible> {
+    fn serve(&self, bridge: Bridge<A, B>) -> impl Future<Output = Result<RelayReport, Infallible>> + Send {
         let record = bridge.a.ext.get::<TunnelRecord>().cloned();
         if let Some(record) = &record {
             let counters = RelayCounters::default();
             bridge.a.ext.insert(counters.clone());
             record.watch(move || (counters.a_to_b(), counters.b_to_a()));
         }
-        let report = self.relay.serve(bridge).await?;
-        if let Some(record) = record {
-            let outcome = match report.outcome {
-                RelayOutcome::Complete => "ok".to_owned(),
-                outcome => outcome.to_string(),
-            };
-            record.finish(report.a_to_b, report.b_to_a, &outcome);
+        let mut relaying = self.relay.serve(bridge);
+        async move {
+            // By reference, as what is moved within a future is kept in it twice for as long as the tunnel lives.
+            let report = (&mut relaying).await?;
+            if let Some(record) = record {
+                let outcome = match report.outcome {
+                    RelayOutcome::Complete => "ok".to_owned(),
+                    outcome => outcome.to_string(),
+                };
+                record.finish(report.a_to_b, report.b_to_a, &outcome);
+            }
+            Ok(report)
         }
-        Ok(report)
     }
 
     fn describe(&self) -> Description {

@@ -111,12 +111,14 @@ impl<O: Observer> Exchange<O> {
         if switches && let Some(upgrade) = Upgrade::detach(&mut response) {
             self.state = State::Tunnel;
             self.observer.tunnel_began(status);
-            let followed = Upgrade::new(move |conn| async move {
+            let followed = Upgrade::new(move |conn| {
+                let running = upgrade.run(conn);
                 // Held across the run: when the continuation is dropped, its parts go first, so that a relay can still
-                // say what it carried.
-                let mut exchange = self;
-                upgrade.run(conn).await;
-                exchange.end_tunnel("ok");
+                // say what it carried. And held once: what is moved within a future is kept in it twice.
+                async move {
+                    running.await;
+                    self.end_tunnel("ok");
+                }
             });
             followed.attach(&mut response);
             return response;

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -9,7 +9,8 @@ use http::Response;
 
 use crate::{BoxIo, Conn};
 
-type Continuation = Box<dyn FnOnce(Conn<BoxIo>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Continuation = Box<dyn FnOnce(Conn<BoxIo>) -> Running + Send>;
 
 /// What becomes of a connection after the response that switches protocols: a continuation that the response carries.
 ///
@@ -46,11 +47,11 @@ impl Upgrade {
     }
 
     /// Runs the continuation; for engines. Completes at once if it ran before, through a clone of the response.
-    pub async fn run(self, conn: Conn<BoxIo>) {
+    ///
+    /// The future is one pointer: neither the connection nor this handle is kept beside what the continuation made of them.
+    pub fn run(self, conn: Conn<BoxIo>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let continuation = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(continuation) = continuation {
-            continuation(conn).await;
-        }
+        continuation.map_or_else(|| Box::pin(ready(())) as Running, |continuation| continuation(conn))
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     close::End,
     config::Http1ServerConfig,
     error::Http1ServerError,
-    exchange::{Asked, Next, Sending, bare},
+    exchange::{Asked, Next, Sending, Tunnel, bare},
     shared::Shared,
 };
 use crate::{
@@ -86,11 +86,12 @@ impl<'a, I: Io> Connection<'a, I> {
         }
     }
 
-    /// Serves requests until the connection ends.
+    /// Serves requests until the connection ends, or becomes something else, which is for the caller to run: nothing of all this
+    /// is needed for it.
     ///
     /// What happens to every request happens here, without a future of its own: a head is made a request where it was
     /// decoded, and an answer in hand is encoded where it came back, so that neither is moved through futures.
-    pub(super) async fn run<S>(&mut self, service: &S) -> Result<(), Http1ServerError>
+    pub(super) async fn run<S>(&mut self, service: &S) -> Result<Option<Tunnel>, Http1ServerError>
     where
         S: Service<Request, Output = Response>,
         S::Error: IntoBoxError,
@@ -118,10 +119,11 @@ impl<'a, I: Io> Connection<'a, I> {
             match self.conclude(&asked, &mut sending).await? {
                 Next::Request => {}
                 Next::Linger => break End::Linger,
-                Next::Done => return Ok(()),
+                Next::Switched(tunnel) => return Ok(Some(tunnel)),
             }
         };
-        self.end(end).await
+        self.end(end).await?;
+        Ok(None)
     }
 
     /// Gives the next request to `serve`, if all of its head is in the buffer and can be served in this turn. Returns whether

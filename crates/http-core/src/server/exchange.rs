@@ -1,6 +1,9 @@
 //! One exchange: a request to the service, its answer to the client.
 
-use std::task::{Context, Poll};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use chaski_core::{
@@ -25,14 +28,17 @@ use crate::{
 /// The most that is read ahead while a service works, to notice a client that has gone.
 const READ_AHEAD: usize = 8 * 1024;
 
+/// What a connection has become by an upgrade.
+pub(super) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What comes after an exchange.
 pub(super) enum Next {
     /// Another request.
     Request,
     /// The end. The client may still be sending, the next request for one (RFC 9112 section 9.6).
     Linger,
-    /// The connection is no longer ours.
-    Done,
+    /// The connection is no longer ours, but the continuation's of an upgrade.
+    Switched(Tunnel),
 }
 
 /// What of a request the answer depends on.
@@ -299,21 +305,20 @@ impl<I: Io> Connection<'_, I> {
         }
     }
 
-    /// Sends the head of a switch, then runs its continuation on the connection.
+    /// Sends the head of a switch, then hands the connection to its continuation.
     async fn hand_over(&mut self, asked: &Asked, upgrade: &Upgrade) -> Result<Next, Http1ServerError> {
         self.flush().await?;
         let (io, leftover) = {
             let mut state = self.shared.lock();
             (state.io.take(), std::mem::take(&mut state.read.bytes))
         };
-        self.out.release();
-        let Some(io) = io else { return Ok(Next::Done) };
+        // Only a connection that has ended has none.
+        let Some(io) = io else { return Err(Http1ServerError::ClientGone) };
         let leftover = if leftover.is_empty() { Bytes::new() } else { leftover.freeze() };
         let io: BoxIo = Box::new(Prefixed::new(leftover, io));
         // Every request that may switch has a scope.
         let ext = asked.scope.as_ref().map(Extensions::fork).unwrap_or_default();
-        upgrade.clone().run(Conn { io, ext }).await;
-        Ok(Next::Done)
+        Ok(Next::Switched(upgrade.clone().run(Conn { io, ext })))
     }
 
     /// Gets rid of what is left of the request, so that the next one can be read.

@@ -94,7 +94,15 @@ where
         let shutdown = self.shutdown.clone().or_else(|| conn.ext.get::<ShutdownSignal>().cloned());
         // Before the future, which would hold twice what it takes by value.
         let mut connection = Connection::new(conn, &self.config, shutdown);
-        async move { connection.run(&self.service).await }
+        // Boxed, so that all of it goes when the connection becomes a tunnel, which may last for days and needs none of it.
+        let serving = Box::pin(async move { connection.run(&self.service).await });
+        async move {
+            let tunnel = serving.await?;
+            if let Some(tunnel) = tunnel {
+                tunnel.await;
+            }
+            Ok(())
+        }
     }
 
     fn describe(&self) -> Description {

@@ -57,6 +57,9 @@ use self::run::Run;
 /// than an eighth of the descriptors that it may open allows; a thread keeps up to four of them for the next
 /// direction. One that gets none copies.
 ///
+/// The scopes of both sides are let go of when the relay starts: a tunnel that may last for days does not keep the facts of
+/// the request that asked for it.
+///
 /// # Cancel safety
 ///
 /// Dropping the future drops both sides, and with them the bytes that were read and not yet written. No report is given:
@@ -113,9 +116,10 @@ impl<A: Io, B: Io> Service<Bridge<A, B>> for Relay {
     type Output = RelayReport;
     type Error = Infallible;
 
-    async fn serve(&self, bridge: Bridge<A, B>) -> Result<RelayReport, Infallible> {
+    fn serve(&self, bridge: Bridge<A, B>) -> impl Future<Output = Result<RelayReport, Infallible>> + Send {
+        // Before the future, which would hold twice what it takes by value.
         let mut run = Run::new(bridge, &self.config);
-        Ok(std::future::poll_fn(|cx| run.poll(cx)).await)
+        std::future::poll_fn(move |cx| run.poll(cx).map(Ok))
     }
 
     fn describe(&self) -> Description {

@@ -16,8 +16,8 @@ use super::{
 };
 
 pub(super) struct Run<'a, A, B> {
-    a: Conn<A>,
-    b: Conn<B>,
+    a: A,
+    b: B,
     a_to_b: Direction,
     b_to_a: Direction,
     config: &'a RelayConfig,
@@ -31,12 +31,13 @@ pub(super) struct Run<'a, A, B> {
 
 impl<'a, A: Io, B: Io> Run<'a, A, B> {
     pub(super) fn new(Bridge { a, b }: Bridge<A, B>, config: &'a RelayConfig) -> Self {
+        let Conn { io: a, ext } = a;
         let max_buffer = Size::at_most(config.max_buffer);
         let now = Instant::now();
         Self {
-            counters: a.ext.get::<RelayCounters>().cloned(),
+            counters: ext.get::<RelayCounters>().cloned(),
             a,
-            b,
+            b: b.io,
             a_to_b: Direction::new(max_buffer, config.splice),
             b_to_a: Direction::new(max_buffer, config.splice),
             config,
@@ -63,11 +64,11 @@ impl<'a, A: Io, B: Io> Run<'a, A, B> {
     fn poll_directions(&mut self, cx: &mut Context<'_>) {
         let before = (self.a_to_b.written, self.b_to_a.written);
 
-        let mut progress = self.a_to_b.poll(cx, &mut self.a.io, &mut self.b.io);
+        let mut progress = self.a_to_b.poll(cx, &mut self.a, &mut self.b);
         if self.a_to_b.reader_is_gone() {
             self.b_to_a.abandon();
         }
-        progress |= self.b_to_a.poll(cx, &mut self.b.io, &mut self.a.io);
+        progress |= self.b_to_a.poll(cx, &mut self.b, &mut self.a);
         if self.b_to_a.reader_is_gone() {
             self.a_to_b.abandon();
         }

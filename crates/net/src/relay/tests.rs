@@ -1,6 +1,6 @@
 //! What only shows from inside: the memory and the pipes that a relay holds.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use chaski_core::{
     Bridge, Conn,
@@ -24,6 +24,25 @@ async fn a_relay_that_waits_for_bytes_holds_no_buffer() {
         server.read_exact(&mut [0; 20_000]).await.unwrap();
         assert_eq!(run.held(), 0);
     }
+}
+
+/// A tunnel may stand still for days, and there may be many of them.
+#[test]
+fn a_relay_is_small_and_keeps_no_scope() {
+    #[derive(Debug)]
+    struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+
+    let canary = Arc::new(());
+    let ((_client, a), (b, _server)) = (pipe(), pipe());
+    let (a, b) = (Conn::new(a), Conn::new(b));
+    a.ext.insert(Canary(Arc::clone(&canary)));
+    b.ext.insert(Canary(Arc::clone(&canary)));
+    let config = RelayConfig::default();
+    let _run = Run::new(Bridge::new(a, b), &config);
+    assert_eq!(Arc::strong_count(&canary), 1);
+
+    let bytes = size_of::<Run<'_, TcpStream, TcpStream>>();
+    assert!(bytes <= 488, "{bytes}");
 }
 
 #[tokio::test]

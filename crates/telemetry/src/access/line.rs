@@ -1,12 +1,12 @@
 //! What is known of a request, until its line is written.
 
-use std::time::SystemTime;
+use std::{net::SocketAddr, time::SystemTime};
 
 use chaski_core::{
     Extensions, SocketAddrs, User,
     http::{Message, Request},
 };
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     text,
 };
 use crate::{
-    TraceContext,
+    TraceContext, TraceId,
     exchange::{End, Observer, Outcome},
 };
 
@@ -28,8 +28,37 @@ pub(super) struct Line {
     /// A copy: the URI shares the buffer of the head, which is not to last as long as a tunnel.
     target: String,
     version: Version,
-    /// The request's own scope, not a child: who the user is becomes known further inside.
-    scope: Extensions,
+    client: Client,
+}
+
+/// Who asked.
+enum Client {
+    /// To be looked up when the line is written: the request's own scope, not a child, as who the user is becomes known
+    /// further inside.
+    Scope(Extensions),
+    /// Looked up when the request became a tunnel, which may last for days and is not to keep the scopes of its request and
+    /// connection.
+    Known(Box<Facts>),
+}
+
+#[derive(Clone)]
+struct Facts {
+    peer: Option<SocketAddr>,
+    user: Option<User>,
+    trace: Option<TraceId>,
+}
+
+impl Client {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::Scope(scope) => Facts {
+                peer: scope.get::<SocketAddrs>().map(|addrs| addrs.peer),
+                user: scope.get::<User>().cloned(),
+                trace: scope.get::<TraceContext>().map(TraceContext::trace_id),
+            },
+            Self::Known(facts) => (**facts).clone(),
+        }
+    }
 }
 
 impl Line {
@@ -44,15 +73,16 @@ impl Line {
             method: request.method().clone(),
             target: target(request.uri()),
             version: request.version(),
-            scope: request.scope().clone(),
+            client: Client::Scope(request.scope().clone()),
         }
     }
 
     fn write(&self, end: &End, outcome: &str) {
+        let Facts { peer, user, trace } = self.client.facts();
         let record = Record {
             time: Rfc3339((self.time_of_day)()),
-            peer: self.scope.get::<SocketAddrs>().map(|addrs| addrs.peer),
-            user: self.scope.get::<User>().map(|User(name)| &**name),
+            peer,
+            user: user.as_ref().map(|User(name)| &**name),
             method: self.method.as_str(),
             target: &self.target,
             version: self.version,
@@ -61,7 +91,7 @@ impl Line {
             sent: end.sent,
             duration: Millis(self.started.elapsed().as_micros()),
             outcome,
-            trace: self.scope.get::<TraceContext>().map(TraceContext::trace_id),
+            trace,
         };
         let mut line = String::with_capacity(320);
         // Writing to a string does not fail.
@@ -74,6 +104,10 @@ impl Line {
 }
 
 impl Observer for Line {
+    fn tunnel_began(&mut self, _status: StatusCode) {
+        self.client = Client::Known(Box::new(self.client.facts()));
+    }
+
     fn tunnel_ended(&mut self, end: &End, outcome: &str) {
         self.write(end, outcome);
     }

@@ -381,6 +381,33 @@ async fn the_scope_of_a_request_is_let_go_with_it() {
     assert_eq!(Arc::strong_count(&canary), 1);
 }
 
+/// A tunnel may last for days: who asked is known by then, and their scopes are not needed.
+#[tokio::test]
+async fn a_tunnel_does_not_hold_the_scope_of_its_request() {
+    #[derive(Debug)]
+    struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+    let canary = Arc::new(());
+    let log = Log::new();
+    let mut request = accepted("CONNECT", "a:1");
+    request.scope().insert(Canary(Arc::clone(&canary)));
+    request.scope().insert(User("ana".into()));
+    let service = stack(
+        log.layer.clone(),
+        answer(|| {
+            let mut response = Response::new(Body::empty());
+            Upgrade::new(|_| std::future::pending()).attach(&mut response);
+            response
+        }),
+    );
+    let mut response = service.serve(request).await.ok().unwrap();
+    let tunnel = Upgrade::detach(&mut response).unwrap().run(near());
+    assert_eq!(Arc::strong_count(&canary), 1);
+    drop(tunnel);
+    let [line] = &log.lines()[..] else { panic!("one line") };
+    assert!(line.starts_with("peer=[2001:db8::1]:5000 user=\"ana\" method=CONNECT "), "{line}");
+    assert!(line.contains("outcome=cut"), "{line}");
+}
+
 /// A writer that waits at the barrier before it takes anything.
 struct Slow(Arc<Barrier>, Arc<Mutex<usize>>);
 

@@ -6,10 +6,12 @@ use std::sync::{
 };
 
 use chaski_core::{
+    Conn, Service,
     http::{Body, Message, Request, Response, Upgrade},
     service_fn,
-    test_util::{Chunking, PipeDirection, PipeOptions},
+    test_util::{Chunking, PipeDirection, PipeOptions, pipe},
 };
+use chaski_http_core::Http1Server;
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -279,4 +281,43 @@ async fn a_continuation_belongs_to_its_connection() {
     client.server.abort();
     client.assert_closed().await;
     assert_eq!(seen.load(Ordering::Relaxed), 1);
+}
+
+/// A tunnel may last for days: beside its continuation nothing stays in memory of the connection that it was.
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_keeps_nothing_of_its_connection() {
+    #[derive(Debug)]
+    struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+
+    let canary = Arc::new(());
+    let (mut client, io) = pipe();
+    let conn = Conn::new(io);
+    conn.ext.insert(Canary(Arc::clone(&canary)));
+    let server = Http1Server::new(service_fn(async |_: Request| {
+        let mut response = Response::new(Body::empty());
+        let tunnel = Upgrade::new(async |conn| {
+            let Conn { mut io, ext } = conn;
+            drop(ext);
+            io.write_all(b"tunnel").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        tunnel.attach(&mut response);
+        Ok::<_, std::convert::Infallible>(response)
+    }));
+    let mut serving = std::pin::pin!(server.serve(conn));
+    let opened = async {
+        client.write_all(CONNECT.as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        while !got.ends_with(b"tunnel") {
+            assert_ne!(client.read_buf(&mut got).await.unwrap(), 0);
+        }
+    };
+    tokio::select! {
+        _ = &mut serving => panic!("the tunnel has ended"),
+        () = opened => {}
+    }
+    assert_eq!(Arc::strong_count(&canary), 1);
+    // What is left is where the continuation is.
+    let bytes = size_of_val(&*serving);
+    assert!(bytes <= 64, "{bytes}");
 }
