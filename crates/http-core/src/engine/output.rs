@@ -18,13 +18,19 @@ pub(crate) struct Output {
     encoded: Vec<u8>,
     /// How much of `encoded` was written.
     written: usize,
-    large: Bytes,
-    /// What follows the large piece: the end of a chunk.
-    after: &'static [u8],
+    /// In a box, as small answers have none and idle connections are many.
+    large: Option<Box<Large>>,
     /// Bytes were written since the IO was last flushed to the end.
     unflushed: bool,
     /// Bytes were written since [`take_progress`](Self::take_progress).
     progress: bool,
+}
+
+#[derive(Debug)]
+struct Large {
+    bytes: Bytes,
+    /// What follows it: the end of a chunk.
+    after: &'static [u8],
 }
 
 impl Output {
@@ -37,7 +43,7 @@ impl Output {
     }
 
     fn has_bytes(&self) -> bool {
-        self.written < self.encoded.len() || !self.large.is_empty() || !self.after.is_empty()
+        self.written < self.encoded.len() || self.large.is_some()
     }
 
     /// Whether bytes were written since this was last asked.
@@ -47,12 +53,12 @@ impl Output {
 
     /// Whether more should be added before a write: there is room, and no large piece waits.
     pub(crate) fn has_room(&self) -> bool {
-        self.encoded.len() < Self::MAX_BATCH && self.large.is_empty() && self.after.is_empty()
+        self.encoded.len() < Self::MAX_BATCH && self.large.is_none()
     }
 
     /// The buffer to append encoded bytes to. Only while [`has_room`](Self::has_room), or after a flush.
     pub(crate) fn encoded(&mut self) -> &mut Vec<u8> {
-        debug_assert!(self.large.is_empty() && self.after.is_empty(), "encoded bytes would overtake a large piece");
+        debug_assert!(self.large.is_none(), "encoded bytes would overtake a large piece");
         if self.encoded.capacity() == 0 {
             self.encoded = take_output();
         }
@@ -67,8 +73,7 @@ impl Output {
             encoded.extend_from_slice(data);
             encoded.extend_from_slice(after);
         } else {
-            self.large = data.clone();
-            self.after = after;
+            self.large = Some(Box::new(Large { bytes: data.clone(), after }));
         }
     }
 
@@ -81,17 +86,17 @@ impl Output {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while self.has_bytes() {
-            let n = if self.large.is_empty() && self.after.is_empty() {
-                ready!(Pin::new(&mut *io).poll_write(cx, &self.encoded[self.written..]))?
-            } else {
-                let slices =
-                    [IoSlice::new(&self.encoded[self.written..]), IoSlice::new(&self.large), IoSlice::new(self.after)];
+            let encoded = &self.encoded[self.written..];
+            let n = if let Some(Large { bytes, after }) = self.large.as_deref() {
+                let slices = [IoSlice::new(encoded), IoSlice::new(bytes), IoSlice::new(after)];
                 if io.is_write_vectored() {
                     ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices))?
                 } else {
                     let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
                     ready!(Pin::new(&mut *io).poll_write(cx, first))?
                 }
+            } else {
+                ready!(Pin::new(&mut *io).poll_write(cx, encoded))?
             };
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -112,21 +117,25 @@ impl Output {
         let encoded = n.min(self.encoded.len() - self.written);
         self.written += encoded;
         n -= encoded;
-        let large = n.min(self.large.len());
-        self.large.advance(large);
-        if self.large.is_empty() {
-            self.large = Bytes::new();
+        let Some(Large { bytes, after }) = self.large.as_deref_mut() else { return };
+        let large = n.min(bytes.len());
+        bytes.advance(large);
+        if bytes.is_empty() {
+            // Its memory is let go of before the few bytes behind it have left.
+            *bytes = Bytes::new();
         }
         n -= large;
-        self.after = &self.after[n.min(self.after.len())..];
+        *after = &after[n.min(after.len())..];
+        if bytes.is_empty() && after.is_empty() {
+            self.large = None;
+        }
     }
 
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
         self.encoded.clear();
         self.written = 0;
-        self.large = Bytes::new();
-        self.after = &[];
+        self.large = None;
         self.unflushed = false;
     }
 

@@ -49,8 +49,8 @@ pub(super) struct Connection<'a, I: Io> {
     head_due: Option<Instant>,
     /// When a write that is blocked has to have made progress. Apart from the deadline, which may still be that of a body.
     write_due: Option<Instant>,
-    /// Why the next head was refused.
-    refused: Option<HeadError>,
+    /// Why the next head was refused. In a box, as few are.
+    refused: Option<Box<HeadError>>,
     /// Requests since the task last waited for one.
     in_turn: u32,
     /// Whether the request's body was complete and let go of when its answer began. Then it stays so.
@@ -188,7 +188,7 @@ impl<'a, I: Io> Connection<'a, I> {
             Ok(None) => false,
             Err(error) => {
                 drop(state);
-                self.refused = Some(error);
+                self.refused = Some(Box::new(error));
                 false
             }
         }
@@ -230,7 +230,7 @@ impl<'a, I: Io> Connection<'a, I> {
     /// Waits for more of a head; `false` when the connection ends between two requests.
     async fn wait(&mut self) -> Result<bool, Http1ServerError> {
         if let Some(refused) = self.refused.take() {
-            return Err(refused.into());
+            return Err((*refused).into());
         }
         if self.in_turn == MAX_IN_TURN {
             self.in_turn = 0;
@@ -357,5 +357,20 @@ impl<'a, I: Io> Connection<'a, I> {
 impl<I: Io> Drop for Connection<'_, I> {
     fn drop(&mut self) {
         self.shared.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::server::shared::State;
+
+    /// There may be many thousands of them that wait for a request. Beside these two there is the service's future.
+    #[test]
+    fn what_a_connection_holds_is_small() {
+        let (own, shared) = (size_of::<Connection<'_, DuplexStream>>(), size_of::<State<()>>());
+        assert!(own <= 376 && shared <= 224, "{own} and {shared}");
     }
 }

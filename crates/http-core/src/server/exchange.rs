@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use chaski_core::{
-    BoxIo, Conn, Elapsed, Extensions, Io, Prefixed, display_chain,
+    BoxIo, Conn, Extensions, Io, Prefixed, display_chain,
     http::{Body, Message, Response, Upgrade},
 };
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -130,8 +130,7 @@ impl<I: Io> Connection<'_, I> {
         if self.deadline.poll(cx, None).is_ready() {
             self.deadline.clear();
             // The holder of the body is told, and decides what to answer.
-            let elapsed = Elapsed { what: "a read of the request's body", limit };
-            self.shared.lock().fail_body(BodyFailure::Timeout(elapsed));
+            self.shared.lock().fail_body(BodyFailure::Timeout { limit });
         }
         Poll::Pending
     }
@@ -140,7 +139,7 @@ impl<I: Io> Connection<'_, I> {
     fn status_of_failure(&self) -> StatusCode {
         match self.shared.lock().failed {
             Some(BodyFailure::Malformed | BodyFailure::Gone) => StatusCode::BAD_REQUEST,
-            Some(BodyFailure::Timeout(_)) => StatusCode::REQUEST_TIMEOUT,
+            Some(BodyFailure::Timeout { .. }) => StatusCode::REQUEST_TIMEOUT,
             None => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

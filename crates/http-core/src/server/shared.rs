@@ -7,6 +7,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -69,7 +70,7 @@ pub(super) enum Expect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFailure {
     Malformed,
-    Timeout(Elapsed),
+    Timeout { limit: Duration },
     Gone,
 }
 
@@ -213,7 +214,10 @@ impl<I: Io> State<I> {
         loop {
             match self.failed {
                 None => {}
-                Some(BodyFailure::Timeout(elapsed)) => return Poll::Ready(Some(Err(elapsed.into()))),
+                Some(BodyFailure::Timeout { limit }) => {
+                    let elapsed = Elapsed { what: "a read of the request's body", limit };
+                    return Poll::Ready(Some(Err(elapsed.into())));
+                }
                 Some(BodyFailure::Malformed | BodyFailure::Gone) => {
                     return Poll::Ready(Some(Err(RequestBodyError::Closed)));
                 }

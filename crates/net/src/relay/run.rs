@@ -129,7 +129,7 @@ impl<'a, A: Io, B: Io> Run<'a, A, B> {
         ]
         .into_iter()
         .filter_map(|(direction, opposite, from, to)| {
-            let Failure { during, kind, at } = direction.failure?;
+            let Failure { during, kind, at } = **direction.failure.as_ref()?;
             // A peer that ended its own stream has often gone by the time it would be told that the other one ended too.
             if during == RelayStep::Shutdown && opposite.saw_end {
                 return None;
