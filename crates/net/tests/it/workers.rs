@@ -77,24 +77,43 @@ async fn the_limit_of_connections_is_one_for_all_threads() {
     let addr = listener.local_addr().unwrap();
     let service = service_fn(async |mut conn: Conn<TcpStream>| {
         let open = OPEN.fetch_add(1, Ordering::SeqCst);
+        conn.io.write_u8(u8::try_from(open).unwrap()).await?;
         // Until the client has written, so that connections would overlap if they could.
         let _ = conn.io.read_u8().await?;
-        conn.io.write_u8(u8::try_from(open).unwrap()).await?;
         OPEN.fetch_sub(1, Ordering::SeqCst);
         Ok::<_, io::Error>(())
     });
+    let without_limit = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let beside = without_limit.local_addr().unwrap();
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
-    let serving = tokio::spawn(async move { workers(4).serve(listener, service, &stop).await });
+    let serving = tokio::spawn(async move {
+        let workers = workers(4);
+        tokio::try_join!(
+            workers.serve(listener, service, &stop),
+            workers.serve(without_limit, service_fn(tell_thread), &stop),
+        )
+    });
     let mut clients = Vec::new();
     for _ in 0..32 {
         clients.push(TcpStream::connect(addr).await.unwrap());
     }
-    for client in &mut clients {
-        client.write_u8(0).await.unwrap();
+    // A thread that has served two connections beside these has come to them too, and to what it would have made of them.
+    for _ in 0..2 {
+        let mut threads = HashSet::new();
+        while threads.len() < 4 {
+            threads.insert(read(TcpStream::connect(beside).await.unwrap()).await);
+        }
     }
-    for mut client in clients {
-        assert_eq!(client.read_u8().await.unwrap(), 0, "another one was open beside it");
+    assert!(OPEN.load(Ordering::SeqCst) <= 1, "open beside another one");
+    let each = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            assert_eq!(client.read_u8().await.unwrap(), 0, "another one was open beside it");
+            client.write_u8(0).await.unwrap();
+        })
+    });
+    for client in each.collect::<Vec<_>>() {
+        client.await.unwrap();
     }
     shutdown.begin();
     serving.await.unwrap().unwrap();
