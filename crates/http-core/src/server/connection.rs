@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -16,6 +16,7 @@ use http::{Method, StatusCode, Version};
 use tokio::{task::yield_now, time::Instant};
 
 use super::{
+    call::Call,
     close::End,
     config::Http1ServerConfig,
     error::Http1ServerError,
@@ -97,22 +98,21 @@ impl<'a, I: Io> Connection<'a, I> {
         S::Error: IntoBoxError,
     {
         let mut asked = Asked::unknown();
+        let mut call = Call::default();
         let end = loop {
-            let Some(mut sending) = ({
-                // The service's future stays in one place, so that it is stored once; and not during every wait.
-                let mut call = pin!(None);
-                let begun = self.next_request(&mut asked, |request| {
-                    // The call may panic before there is a future; then there is none.
-                    let _ = catch_unwind(AssertUnwindSafe(|| call.set(Some(service.serve(request)))));
-                });
-                if begun { Some(poll_fn(|cx| self.poll_call(&asked, call.as_mut(), cx)).await) } else { None }
-            }) else {
-                match self.wait().await {
+            let begun = self.next_request(&mut asked, |request| {
+                let mut room = call.room();
+                // The call may panic before there is a future; then there is none.
+                let _ = catch_unwind(AssertUnwindSafe(|| room.set(Some(service.serve(request)))));
+            });
+            if !begun {
+                match self.wait(|| call.rest()).await {
                     Ok(true) => continue,
                     Ok(false) => break End::Quiet,
                     Err(error) => break End::Refused(error),
                 }
-            };
+            }
+            let mut sending = poll_fn(|cx| self.poll_call(&asked, &mut call, cx)).await;
             if sending.is_done() && self.is_clear() {
                 continue;
             }
@@ -206,12 +206,12 @@ impl<'a, I: Io> Connection<'a, I> {
 
     /// Polls the call to the service, and encodes its answer where it comes back.
     #[inline]
-    fn poll_call<F, E>(&mut self, asked: &Asked, mut call: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<Sending>
+    fn poll_call<F, E>(&mut self, asked: &Asked, call: &mut Call<F>, cx: &mut Context<'_>) -> Poll<Sending>
     where
         F: Future<Output = Result<Response, E>>,
         E: IntoBoxError,
     {
-        let mut response = match call.as_mut().as_pin_mut() {
+        let mut response = match call.future() {
             Some(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(Poll::Ready(Ok(response))) => response,
                 Ok(Poll::Ready(Err(error))) => self.failed(asked, &*error.into_box_error()),
@@ -223,12 +223,13 @@ impl<'a, I: Io> Connection<'a, I> {
             None => self.panicked(asked),
         };
         // What the future still holds, the request's body for one, is let go of before the answer begins.
-        call.set(None);
+        call.end();
         Poll::Ready(self.answer(asked, &mut response))
     }
 
-    /// Waits for more of a head; `false` when the connection ends between two requests.
-    async fn wait(&mut self) -> Result<bool, Http1ServerError> {
+    /// Waits for more of a head; `false` when the connection ends between two requests. `rest` is called while there is nothing
+    /// to do, to let go of what the next request will need again.
+    async fn wait(&mut self, mut rest: impl FnMut()) -> Result<bool, Http1ServerError> {
         if let Some(refused) = self.refused.take() {
             return Err((*refused).into());
         }
@@ -240,7 +241,14 @@ impl<'a, I: Io> Connection<'a, I> {
             return Ok(true);
         }
         let mut watched = false;
-        let read = poll_fn(|cx| self.poll_wait(&mut watched, cx)).await;
+        let read = poll_fn(|cx| {
+            let read = self.poll_wait(&mut watched, cx);
+            if read.is_pending() {
+                rest();
+            }
+            read
+        })
+        .await;
         if watched {
             self.in_turn = 0;
         }

@@ -1,5 +1,6 @@
 //! The server side: connections in, requests to a service.
 
+mod call;
 mod close;
 mod config;
 mod connection;
