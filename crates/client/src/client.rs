@@ -1,7 +1,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -109,7 +109,7 @@ where
             return Ok(None);
         }
         let limit = self.pool.config().wait_timeout;
-        within(limit, "waiting for a connection", poll_fn(|cx| wait.poll_turn(cx))).await.map_err(|elapsed| {
+        within(limit, "waiting for a connection", pin!(poll_fn(|cx| wait.poll_turn(cx)))).await.map_err(|elapsed| {
             let error = ConnectError::new(ConnectStage::Timeout).with_message(key.target.to_string());
             ClientError::connect(&key.target, error.with_source(elapsed))
         })
@@ -128,7 +128,7 @@ where
         };
         Box::pin(async move {
             let target = connect.target.clone();
-            within(limit, "connecting", connector.serve(connect)).await.unwrap_or_else(|elapsed| {
+            within(limit, "connecting", pin!(connector.serve(connect))).await.unwrap_or_else(|elapsed| {
                 let error = ConnectError::new(ConnectStage::Timeout).with_message(target.to_string());
                 Err(error.with_scope(attempt).with_source(elapsed))
             })
@@ -183,7 +183,7 @@ where
     async fn serve(&self, mut request: Request) -> Result<Response, ClientError> {
         let config = self.pool.config();
         let key = self.pool.keys().of(&mut request, config.https)?;
-        within(config.timeout, "the response head", self.attempts(&key, request))
+        within(config.timeout, "the response head", pin!(self.attempts(&key, request)))
             .await
             .unwrap_or_else(|elapsed| Err(ClientError::timeout(&key.target, elapsed)))
     }
@@ -297,9 +297,13 @@ fn once_more<S: Session<Request>>(
     }
 }
 
-/// Waits at most `limit`. Unlike a choice between two ways to wait, it holds the future once.
-async fn within<F: Future>(limit: Option<Duration>, what: &'static str, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
+/// Waits at most `limit`. Unlike a choice between two ways to wait, it has the future once; and where the caller has pinned
+/// it, as what is to come of a request is large.
+async fn within<F: Future>(
+    limit: Option<Duration>,
+    what: &'static str,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     // Outside the cooperative budget: a future that uses its share up at every turn must not outrun its limit.
     let mut timer = pin!(limit.map(|limit| tokio::task::unconstrained(tokio::time::sleep(limit))));
     poll_fn(|cx| {

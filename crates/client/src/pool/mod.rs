@@ -146,7 +146,7 @@ impl<S: Session<Request>> Pool<S> {
         let now = Instant::now();
         if held.shared {
             // While it counts as in use, nobody takes it for idle.
-            let kept = open && !held.is_old(now) && self.insert(Arc::clone(&held));
+            let kept = open && !held.is_old(now) && self.insert(Arc::clone(&held), now);
             held.unuse();
             match (open, kept) {
                 (true, true) => self.kept(&held.place.key, true),
@@ -160,7 +160,7 @@ impl<S: Session<Request>> Pool<S> {
         } else {
             held.unuse();
             let key = Arc::clone(&held.place.key);
-            if self.insert(held) {
+            if self.insert(held, now) {
                 self.kept(&key, false);
             }
         }
@@ -181,8 +181,7 @@ impl<S: Session<Request>> Pool<S> {
 
     /// Puts a connection among those that are kept, as one used just now, or hands it to the first who waits for it. Says
     /// whether it is kept: a shared one that was let go of stays out.
-    fn insert(&self, held: Arc<Held<S>>) -> bool {
-        let now = Instant::now();
+    fn insert(&self, held: Arc<Held<S>>, now: Instant) -> bool {
         let key = Arc::clone(&held.place.key);
         let mut shard = self.shard(&key);
         if held.shared {

@@ -108,7 +108,8 @@ impl<S: Session<Request>> Pool<S> {
         let shared = session.slots().shared;
         let requests = Arc::new(AtomicU64::new(0));
         session.scope().insert(ConnectionReuse::of_kept(&requests));
-        let retire_at = self.lifetime().and_then(|life| Instant::now().checked_add(life));
+        let now = Instant::now();
+        let retire_at = self.lifetime().and_then(|life| now.checked_add(life));
         let held = Arc::new(Held::new(session, shared, retire_at, requests, place));
         let mut shard = self.shard(&key);
         shard.counts.established += 1;
@@ -124,7 +125,7 @@ impl<S: Session<Request>> Pool<S> {
             let reserved = held.reserve();
             let lease = Lease::shared(Arc::clone(&held), reserved);
             // Those who wait join, and those who dial too, before one more is sent to dial.
-            if self.insert(held) {
+            if self.insert(held, now) {
                 self.serve_queue(&key);
                 self.kept(&key, true);
             }
