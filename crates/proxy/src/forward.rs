@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use chaski_core::{
     BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Service,
-    http::{Body, Informational, InformationalSource, OnInformational, Request, Response},
+    http::{Body, EditInformational, Informational, InformationalSource, OnInformational, Request, Response},
 };
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header, uri::Authority};
 
@@ -12,7 +12,7 @@ use crate::{
     Tunnel,
     answer::Refusal,
     connect::has_content,
-    hop::{self, Forwards, Pseudonym, Via},
+    hop::{self, Forwards, Pseudonym, Seen, Via},
     status::{self, ProxyError},
     targets::{Target, Targets},
     trace, upload,
@@ -42,7 +42,7 @@ const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH
 pub struct ForwardProxy<C, D, R> {
     client: C,
     tunnel: Tunnel<D, R>,
-    /// Shared with what is done for each request's informational responses.
+    /// Shared with what is done for informational responses.
     via: Arc<Via>,
     targets: Targets,
 }
@@ -66,7 +66,7 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         self.via.pseudonym()
     }
 
-    async fn forward(&self, mut request: Request) -> Result<Response, Refusal>
+    async fn forward(&self, mut request: Request, seen: Seen) -> Result<Response, Refusal>
     where
         C: Service<Request, Output = Response>,
         C::Error: IntoBoxError,
@@ -78,18 +78,20 @@ impl<C, D, R> ForwardProxy<C, D, R> {
         if let Some(answer) = answer_as_last(&mut request)? {
             return Ok(answer);
         }
-        self.prepare(&mut request, &target)?;
+        self.prepare(&mut request, seen, &target)?;
         let response = self.client.serve(request).await;
         let response = response.map_err(|error| Refusal::of_failure(&target.server, &*error.into_box_error()))?;
         self.hand_back(response, &target.server)
     }
 
     /// Makes of the request that the proxy got the one that it sends.
-    fn prepare(&self, request: &mut Request, target: &Target) -> Result<(), Refusal> {
+    fn prepare(&self, request: &mut Request, seen: Seen, target: &Target) -> Result<(), Refusal> {
         let headers = request.headers_mut();
-        hop::strip_request(headers).map_err(|hop::NamesEndToEnd(name)| {
-            Refusal::bad_request(format!("Connection names {name}, which is for all recipients"))
-        })?;
+        if seen.of_one_hop {
+            hop::strip_request(headers).map_err(|hop::NamesEndToEnd(name)| {
+                Refusal::bad_request(format!("Connection names {name}, which is for all recipients"))
+            })?;
+        }
         // RFC 9112 section 3.2.2: what Host said is ignored, and the one that goes out follows from the target.
         headers.insert(header::HOST, target.host.clone());
         self.via.append(request.version(), request.headers_mut());
@@ -105,17 +107,19 @@ impl<C, D, R> ForwardProxy<C, D, R> {
     /// 15.2: a proxy forwards them).
     fn pass_informational(&self, request: &mut Request) {
         let Some(informational) = Informational::of(request) else { return };
-        let via = Arc::clone(&self.via);
-        let above = request.extensions_mut().remove::<OnInformational>();
-        request.extensions_mut().insert(OnInformational::new(move |mut response| {
-            hop::strip_response(response.headers_mut());
-            via.append(response.version(), response.headers_mut());
-            // A client that speaks HTTP/1.0 or has its final response misses nothing that it could use.
-            let _ = informational.send(response.status(), response.headers());
-            if let Some(above) = &above {
-                above.report(response);
+        let pass_on = match OnInformational::of(request).cloned() {
+            None => OnInformational::pass_on(informational, Arc::clone(&self.via)),
+            // Somebody further out listens too.
+            Some(above) => {
+                let via = Arc::clone(&self.via);
+                OnInformational::new(move |mut response| {
+                    via.edit(&mut response);
+                    let _ = informational.send(response.status(), response.headers());
+                    above.report(response);
+                })
             }
-        }));
+        };
+        pass_on.attach(request);
     }
 
     /// Makes of the response that the proxy got the one that it sends.
@@ -134,11 +138,25 @@ impl<C, D, R> ForwardProxy<C, D, R> {
             }
             _ => {}
         }
-        let received = response.version();
-        hop::strip_response(response.headers_mut());
-        self.via.append(received, response.headers_mut());
-        status::pass_on(self.pseudonym(), response.status(), response.headers_mut());
+        let (received, status) = (response.version(), response.status());
+        let headers = response.headers_mut();
+        let seen = Seen::in_fields(headers);
+        if seen.of_one_hop {
+            hop::strip_response(headers);
+        }
+        self.via.append(received, headers);
+        if seen.proxy_status {
+            status::pass_on(self.pseudonym(), status, headers);
+        }
         Ok(response)
+    }
+}
+
+/// RFC 9110 section 15.2: what is done to a response that is forwarded is done to an informational one, too.
+impl EditInformational for Via {
+    fn edit(&self, response: &mut Response<()>) {
+        hop::strip_response(response.headers_mut());
+        self.append(response.version(), response.headers_mut());
     }
 }
 
@@ -156,12 +174,13 @@ where
     type Error = Infallible;
 
     async fn serve(&self, request: Request) -> Result<Response, Infallible> {
-        let answer = if self.via.has_passed(request.headers()) {
+        let seen = Seen::in_fields(request.headers());
+        let answer = if seen.via && self.via.has_passed(request.headers()) {
             Err(Refusal::looped())
         } else if request.method() == Method::CONNECT {
             self.tunnel.open(request).await
         } else {
-            self.forward(request).await
+            self.forward(request, seen).await
         };
         Ok(answer.unwrap_or_else(|refusal| refusal.into_response(Some(self.pseudonym()))))
     }

@@ -63,9 +63,6 @@ pub(crate) struct NamesEndToEnd(pub(crate) HeaderName);
 /// When Connection names a field of [`OF_ALL_HOPS`]. A client that does so is broken or plays one recipient off against
 /// the other, and either way means something that the next hop would not see.
 pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<(), NamesEndToEnd> {
-    if !has_fields_of_one_hop(headers) {
-        return Ok(());
-    }
     let trailers = takes_trailers(headers);
     strip(headers, |name| Err(NamesEndToEnd(name)))?;
     if trailers {
@@ -83,9 +80,28 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     remove_hop_fields(headers);
 }
 
-/// Whether there is anything to strip.
-fn has_fields_of_one_hop(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_of_one_hop)
+/// Which of the fields that a proxy has to look at a message has. Many messages have none of them, and few fields: to look
+/// at these once costs less than to look for each that could be there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Something to strip.
+    pub(crate) of_one_hop: bool,
+    pub(crate) via: bool,
+    pub(crate) proxy_status: bool,
+}
+
+impl Seen {
+    pub(crate) fn in_fields(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "via" => seen.via = true,
+                "proxy-status" => seen.proxy_status = true,
+                _ => seen.of_one_hop |= is_of_one_hop(name),
+            }
+        }
+        seen
+    }
 }
 
 /// Connection, and the fields of one hop whether or not Connection names them (RFC 9110 section 7.6.1), and those between a
@@ -118,8 +134,6 @@ fn strip<E>(headers: &mut HeaderMap, mut of_all_hops: impl FnMut(HeaderName) -> 
             }
         }
     }
-    // Many messages have nothing of the kind, and few fields: to look at these once costs less than to look for each that
-    // could be there.
     while let Some(name) = headers.keys().find(|name| is_of_one_hop(name)).cloned() {
         headers.remove(name);
     }

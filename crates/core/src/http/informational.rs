@@ -102,21 +102,68 @@ impl fmt::Display for InformationalError {
 
 impl Error for InformationalError {}
 
-/// Asks a client's engine to report informational responses: put it into the request's extensions.
+/// What is done to informational responses before they are [passed on](OnInformational::pass_on).
+pub trait EditInformational: Send + Sync + 'static {
+    /// Makes of a response that was received the one that is sent.
+    fn edit(&self, response: &mut Response<()>);
+}
+
+/// Has a client's engine report the informational responses to a request.
 ///
-/// The function is called in the task that waits for the final response, so it must not block.
+/// They are reported in the task that waits for the final response, so what is called there must not block.
+///
+/// ```
+/// use chaski_core::http::{OnInformational, Request};
+///
+/// let mut request = Request::<()>::default();
+/// OnInformational::new(|response| println!("{}", response.status())).attach(&mut request);
+/// ```
 #[derive(Clone)]
-pub struct OnInformational(Arc<dyn Fn(Response<()>) + Send + Sync>);
+pub struct OnInformational(Listener);
+
+#[derive(Clone)]
+enum Listener {
+    Function(Arc<dyn Fn(Response<()>) + Send + Sync>),
+    PassOn(Informational, Arc<dyn EditInformational>),
+}
+
+/// What a message's extensions have of it.
+#[derive(Clone, Default)]
+pub(super) struct Listening(Option<OnInformational>);
 
 impl OnInformational {
     /// Calls `function` with every informational response but `100` and `101`, in order of arrival.
     pub fn new(function: impl Fn(Response<()>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(function))
+        Self(Listener::Function(Arc::new(function)))
     }
 
-    /// Reports one; called by engines.
-    pub fn report(&self, response: Response<()>) {
-        (self.0)(response);
+    /// Sends each on to the one who waits for another request's answer, as `edit` leaves it; what a proxy does. One that
+    /// cannot be sent, as `to` speaks HTTP/1.0 or has its final response, is dropped. Allocates nothing.
+    #[must_use]
+    pub fn pass_on(to: Informational, edit: Arc<impl EditInformational>) -> Self {
+        Self(Listener::PassOn(to, edit))
+    }
+
+    /// Puts it into a request, in place of one that is there.
+    pub fn attach(self, request: &mut impl Message) {
+        request.carrier_mut().get_or_insert_default::<Listening>().0 = Some(self);
+    }
+
+    /// That of a request; for engines.
+    pub fn of(request: &impl Message) -> Option<&Self> {
+        request.carrier().get::<Listening>()?.0.as_ref()
+    }
+
+    /// Reports one; for engines.
+    pub fn report(&self, mut response: Response<()>) {
+        match &self.0 {
+            Listener::Function(function) => function(response),
+            Listener::PassOn(to, edit) => {
+                edit.edit(&mut response);
+                // Who speaks HTTP/1.0 or has the final response misses nothing that would be of use.
+                let _ = to.send(response.status(), response.headers());
+            }
+        }
     }
 }
 

@@ -1,6 +1,24 @@
 use http::{Request, Response, request, response};
 
+use super::informational::Listening;
 use crate::{Extensions, Fact};
+
+/// Empties extensions of which another message is to use the memory; for engines. What chaski itself has in each message's
+/// stays there, empty, since every value is an allocation: so the message has to be given a scope.
+pub fn empty_extensions(extensions: &mut http::Extensions) {
+    let mut known = 0;
+    if let Some(scope) = extensions.get_mut::<Extensions>() {
+        *scope = Extensions::default();
+        known += 1;
+    }
+    if let Some(listening) = extensions.get_mut::<Listening>() {
+        *listening = Listening::default();
+        known += 1;
+    }
+    if extensions.len() > known {
+        extensions.clear();
+    }
+}
 
 /// Facts and scopes on HTTP messages.
 ///
@@ -31,7 +49,7 @@ pub trait Message {
 
     /// Looks up what is known about the message or its connection. Never allocates.
     fn fact<T: Fact>(&self) -> Option<&T> {
-        self.carrier().get::<Extensions>()?.get()
+        self.existing_scope()?.get()
     }
 
     /// The message's scope; made when it is missing.
@@ -57,7 +75,7 @@ pub trait Message {
 
     /// Gives the message a scope.
     fn set_scope(&mut self, scope: Extensions) {
-        self.carrier_mut().insert(scope);
+        *self.carrier_mut().get_or_insert_default::<Extensions>() = scope;
     }
 
     /// Takes the scope away, to give it to another message.
@@ -94,6 +112,7 @@ message! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::OnInformational;
 
     #[derive(Debug, PartialEq)]
     struct Peer(u8);
@@ -155,5 +174,25 @@ mod tests {
         attempt.insert(Peer(9));
         assert_eq!(attempt.get(), Some(&Seen(3)));
         assert_eq!(request.fact::<Peer>(), None);
+    }
+
+    #[test]
+    fn extensions_that_are_used_again_are_empty() {
+        for others in [false, true] {
+            let mut request = Request::new(());
+            request.scope().insert(Peer(1));
+            OnInformational::new(|_| {}).attach(&mut request);
+            if others {
+                request.extensions_mut().insert(7_u8);
+            }
+            let mut extensions = std::mem::take(request.extensions_mut());
+            empty_extensions(&mut extensions);
+            *request.extensions_mut() = extensions;
+            assert_eq!((request.fact::<Peer>(), request.extensions().get::<u8>()), (None, None));
+            assert!(OnInformational::of(&request).is_none());
+            request.set_scope(Extensions::new());
+            request.scope().insert(Seen(2));
+            assert_eq!((request.fact::<Peer>(), request.fact()), (None, Some(&Seen(2))));
+        }
     }
 }

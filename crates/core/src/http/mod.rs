@@ -9,8 +9,10 @@ mod message;
 mod upgrade;
 
 pub use body::{Body, BodyTooLarge, Progress};
-pub use informational::{Informational, InformationalError, InformationalSink, InformationalSource, OnInformational};
-pub use message::Message;
+pub use informational::{
+    EditInformational, Informational, InformationalError, InformationalSink, InformationalSource, OnInformational,
+};
+pub use message::{Message, empty_extensions};
 #[cfg(feature = "tokio")]
 pub use upgrade::{Upgrade, Upgraded};
 

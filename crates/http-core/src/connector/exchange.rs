@@ -7,7 +7,7 @@ use std::{
 
 use chaski_core::{
     BoxIo, Conn, Elapsed, Io, Prefixed, SendError,
-    http::{Body, Message, OnInformational, Request, Response, Upgraded},
+    http::{Body, Message, OnInformational, Request, Response, Upgraded, empty_extensions},
 };
 use http::{Method, StatusCode, Version, header};
 use http_body::Body as _;
@@ -178,7 +178,7 @@ impl<IO: Io> Exchange<IO> {
                 self.upload.release();
                 self.clear_deadline();
             }
-        } else if let Some(listener) = request.extensions().get::<OnInformational>() {
+        } else if let Some(listener) = OnInformational::of(request) {
             let mut response = Response::new(());
             *response.status_mut() = head.status;
             *response.version_mut() = head.version;
@@ -243,7 +243,7 @@ impl<IO: Io> Exchange<IO> {
             }
             // Nobody looks at those of the request any more: their memory serves the response's.
             let mut extensions = std::mem::take(request.extensions_mut());
-            extensions.clear();
+            empty_extensions(&mut extensions);
             *response.extensions_mut() = extensions;
             response.set_scope(scope);
         }

@@ -38,7 +38,7 @@ use super::{Http1ClientConfig, exchange::Exchange, shared::Shared};
 ///
 /// # Responses
 ///
-/// - Informational ones go to [`OnInformational`](chaski_core::http::OnInformational) in the request's extensions; `100` is
+/// - Informational ones go to the request's [`OnInformational`](chaski_core::http::OnInformational); `100` is
 ///   the session's own.
 /// - `101`, if the request asked for an upgrade, and a `2xx` to CONNECT carry the connection as
 ///   [`Upgraded`](chaski_core::http::Upgraded). The session is closed then.

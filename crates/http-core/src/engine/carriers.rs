@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use chaski_core::http::empty_extensions;
 use http::Extensions;
 
 /// Extensions with more values than this are not kept: their table may be of any size.
@@ -17,7 +18,7 @@ thread_local! {
     static SPARE: RefCell<Vec<Extensions>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Empty extensions.
+/// Extensions without anything in them but what [`empty_extensions`] leaves, for a message that is given a scope.
 #[inline]
 pub(crate) fn take_extensions() -> Extensions {
     SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
@@ -30,7 +31,7 @@ pub(crate) fn put_extensions(mut extensions: Extensions) {
         return;
     }
     // Before the pool is borrowed: values may run foreign code when they are dropped.
-    extensions.clear();
+    empty_extensions(&mut extensions);
     // A thread that is ending has no pool any more.
     let _ = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();

@@ -47,10 +47,11 @@ async fn h1_22_informational_responses_come_through_in_order() {
                 let listener = Arc::clone(&heard);
                 let mut request = post("http://origin.test/", "asked for");
                 request.headers_mut().insert("expect", "100-continue".parse().unwrap());
-                request.extensions_mut().insert(OnInformational::new(move |response| {
+                OnInformational::new(move |response| {
                     let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
                     listener.lock().unwrap().push((response.status().as_u16(), link));
-                }));
+                })
+                .attach(&mut request);
                 let begun = Instant::now();
                 assert_eq!(read(client.serve(request).await.unwrap()).await, (200, "asked for".into()));
                 assert_eq!(begun.elapsed(), Duration::ZERO, "100 was sent, so nobody waited for it");

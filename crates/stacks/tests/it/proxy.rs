@@ -91,10 +91,11 @@ async fn prx_01_a_chain_of_proxies_hands_on_what_is_end_to_end_and_nothing_else(
                     .header("accept", "text/plain")
                     .body(Patterned::body(5_000, 700).with_trailers(trailers.clone()))
                     .unwrap();
-                request.extensions_mut().insert(OnInformational::new(move |response| {
+                OnInformational::new(move |response| {
                     let via = response.headers().get_all("via").iter().map(|via| via.to_str().unwrap().to_owned());
                     listener.lock().unwrap().push((response.status().as_u16(), via.collect::<Vec<_>>().join(", ")));
-                }));
+                })
+                .attach(&mut request);
                 let response = client.serve(request).await.unwrap();
                 assert_eq!(
                     response.headers()["seen"],

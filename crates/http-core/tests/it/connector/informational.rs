@@ -23,10 +23,11 @@ async fn informational_responses_are_reported_and_the_final_one_is_given() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut request = get();
     let report = Arc::clone(&seen);
-    request.extensions_mut().insert(OnInformational::new(move |response| {
+    OnInformational::new(move |response| {
         let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
         report.lock().unwrap().push((response.status().as_u16(), link));
-    }));
+    })
+    .attach(&mut request);
     let peer = script(&mut far)
         .expect(GET)
         .send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
