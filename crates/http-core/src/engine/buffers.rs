@@ -19,7 +19,7 @@ const READ_SIZE: usize = 8 * 1024;
 /// The most room that is made for one read of a large body.
 const LARGE_READ: usize = 64 * 1024;
 
-/// A buffer with less room than this does not go back to the pool: it has to hold the head of most messages.
+/// A buffer with less room than this is not used again as it is: it has to hold the head of most messages.
 const MIN_POOLED: usize = 4 * 1024;
 
 /// Below this much room, a read is not worth its system call.
@@ -51,13 +51,18 @@ pub(crate) struct ReadBuf {
     pub(crate) bytes: BytesMut,
     /// The room that the last read filled, to the end: the next one gets more. 0 when it left some.
     filled: usize,
+    /// It was made larger than what the pool keeps.
+    large: bool,
 }
 
 impl ReadBuf {
     /// Makes room for a read: at least `READ_SIZE` into an empty buffer, more when reads come in full.
     fn make_room(&mut self) {
         if self.bytes.capacity() == 0
-            && let Some(pooled) = with_pool(|pool| pool.read.pop()).flatten()
+            && let Some(mut pooled) = with_pool(|pool| pool.read.pop()).flatten()
+            // Of one that is used up, what lies before may still be held by a message. Usually it has gone by now: so a
+            // buffer is seldom allocated, though most messages outlive their read.
+            && (pooled.capacity() >= MIN_POOLED || pooled.try_reclaim(READ_SIZE))
         {
             self.bytes = pooled;
         }
@@ -74,6 +79,7 @@ impl ReadBuf {
         if !self.bytes.try_reclaim(room) {
             let mut larger = BytesMut::with_capacity(self.bytes.len() + room);
             larger.extend_from_slice(&self.bytes);
+            self.large = larger.capacity() > 2 * READ_SIZE;
             self.bytes = larger;
         }
     }
@@ -83,12 +89,8 @@ impl ReadBuf {
         if !self.bytes.is_empty() || self.bytes.capacity() == 0 {
             return;
         }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        self.filled = 0;
-        // Earlier bytes may still be held by a message. The room behind them is free all the same, and by the time that it is
-        // used up, that message has usually gone: so a buffer is seldom allocated, though most messages outlive their read.
-        let has_room = bytes.capacity() >= MIN_POOLED || bytes.try_reclaim(READ_SIZE);
-        if has_room && bytes.capacity() <= 2 * READ_SIZE {
+        let Self { bytes, large, .. } = std::mem::take(self);
+        if !large {
             with_pool(|pool| {
                 if pool.read.len() < MAX_POOLED {
                     pool.read.push(bytes);
@@ -156,7 +158,7 @@ mod tests {
     fn the_room_behind_a_message_is_used_by_the_next_one() {
         let pooled = || POOL.with_borrow(|pool| pool.read.len());
         let before = pooled();
-        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), filled: 0 };
+        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), ..ReadBuf::default() };
         buf.bytes.put_slice(b"first");
         let first = buf.bytes.split().freeze();
         buf.release();
@@ -186,13 +188,35 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_messages_hold_nearly_all_of_is_not_pooled() {
-        let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), filled: 0 };
-        buf.bytes.put_bytes(b'a', READ_SIZE - MIN_POOLED + 1);
-        let held = buf.bytes.split().freeze();
+    fn a_buffer_that_is_used_up_is_used_again_when_its_messages_have_gone() {
+        for gone in [true, false] {
+            let mut buf = ReadBuf { bytes: BytesMut::with_capacity(READ_SIZE), ..ReadBuf::default() };
+            buf.bytes.put_bytes(b'a', READ_SIZE - MIN_POOLED + 1);
+            let held = buf.bytes.split().freeze();
+            let memory = held.as_ptr();
+            buf.release();
+            if gone {
+                drop(held);
+            }
+            buf.make_room();
+            assert_eq!(buf.bytes.as_ptr() == memory, gone);
+            assert!(buf.bytes.capacity() >= READ_SIZE);
+        }
+    }
+
+    #[test]
+    fn a_large_buffer_is_not_pooled() {
+        let mut io = &[b'a'; 64 * 1024][..];
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut buf = ReadBuf::default();
+        for _ in 0..3 {
+            assert!(poll_fill(&mut io, &mut buf, &mut cx).is_ready());
+        }
+        // Nearly all of it is a message's, which shows how large it is no more.
+        let held = buf.bytes.split();
         let pooled = POOL.with_borrow(|pool| pool.read.len());
         buf.release();
-        assert_eq!(POOL.with_borrow(|pool| pool.read.len()), pooled);
-        assert_eq!(held.len(), READ_SIZE - MIN_POOLED + 1);
+        assert_eq!((buf.bytes.capacity(), POOL.with_borrow(|pool| pool.read.len())), (0, pooled));
+        assert!(held.len() > 2 * READ_SIZE);
     }
 }
