@@ -48,24 +48,18 @@ impl<IO: Io> Exchange<IO> {
         let body = std::mem::take(request.body_mut());
         let plan = plan(request, &body, &lease.shared().config);
         let hold = plan.body != BodySize::Exact(0) && plan.version == Version::HTTP_11 && expects_continue(request);
-        let mut keep_alive = false;
+        let (mut keep_alive, mut asks_upgrade) = (false, false);
         let write_timeout = lease.shared().config.write_timeout;
         let upload = Upload::new(body, hold, write_timeout, |out| {
             let (method, uri, headers) = (request.method(), request.uri(), request.headers());
             let plan = encode_request_head(out, method, uri, headers, &plan)?;
-            keep_alive = plan.keep_alive;
+            (keep_alive, asks_upgrade) = (plan.keep_alive, plan.upgrade);
             Ok::<_, EncodeError>(plan.encoding)
         });
         match upload {
-            Ok(upload) => Ok(Self {
-                lease,
-                upload,
-                keep_alive,
-                asks_upgrade: false,
-                blocked: false,
-                heard: false,
-                informational: 0,
-            }),
+            Ok(upload) => {
+                Ok(Self { lease, upload, keep_alive, asks_upgrade, blocked: false, heard: false, informational: 0 })
+            }
             Err((body, error)) => {
                 *request.body_mut() = body;
                 Err(error.into())
@@ -155,7 +149,6 @@ impl<IO: Io> Exchange<IO> {
                 Poll::Ready(Ok(_)) if !self.heard => {
                     self.heard = true;
                     // From here on the request is not handed back: the memory of its fields serves the response's.
-                    self.asks_upgrade = asks_upgrade(request);
                     wire.decoder.recycle(std::mem::take(request.headers_mut()));
                 }
                 Poll::Ready(Ok(_)) => {}
@@ -328,15 +321,4 @@ fn plan<'a>(request: &'a Request, body: &Body, config: &Http1ClientConfig) -> Re
 fn expects_continue(request: &Request) -> bool {
     // RFC 9110 section 10.1.1: the value is caseless.
     request.headers().get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
-/// RFC 9110 section 7.8: Upgrade counts with its token in Connection.
-fn asks_upgrade(request: &Request) -> bool {
-    request.headers().contains_key(header::UPGRADE)
-        && request.headers().get_all(header::CONNECTION).iter().any(|value| {
-            value
-                .as_bytes()
-                .split(|&byte| byte == b',')
-                .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-        })
 }

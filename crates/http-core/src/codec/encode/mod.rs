@@ -42,6 +42,8 @@ pub struct BodyPlan {
     /// Whether another message may follow on this connection, going by the
     /// plan, the caller's Connection field and the encoding.
     pub keep_alive: bool,
+    /// Whether the fields say Upgrade, and Connection names it.
+    pub upgrade: bool,
 }
 
 /// How the body behind an encoded head is to be sent.
@@ -64,6 +66,7 @@ struct Seen {
     length: Option<u64>,
     connection: ConnectionTokens,
     date: bool,
+    upgrade: bool,
 }
 
 impl Seen {
@@ -77,6 +80,7 @@ impl Seen {
             match text.len() {
                 4 if text == "host" && skip_host => continue,
                 4 if text == "date" => self.date = true,
+                7 if text == "upgrade" => self.upgrade = true,
                 10 if text == "connection" => {
                     self.write_connection(out, value);
                     continue;
@@ -91,6 +95,11 @@ impl Seen {
             write_field(out, text, value.as_bytes());
         }
         Ok(())
+    }
+
+    /// RFC 9110 section 7.8: Upgrade counts with its token in Connection.
+    fn asks_upgrade(&self) -> bool {
+        self.upgrade && self.connection.upgrade
     }
 
     /// Whether `keep-alive` is to be written where it goes without saying: the caller says it, and the layout has a place

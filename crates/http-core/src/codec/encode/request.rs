@@ -88,7 +88,7 @@ fn encode(
         arrange(out, fields, layout);
     }
     out.extend_from_slice(b"\r\n");
-    Ok(BodyPlan { encoding, keep_alive })
+    Ok(BodyPlan { encoding, keep_alive, upgrade: seen.asks_upgrade() })
 }
 
 /// RFC 9112 section 6.3 and RFC 9110 section 8.6, for requests.

@@ -130,7 +130,7 @@ fn encode(
         arrange(out, fields, layout);
     }
     out.extend_from_slice(b"\r\n");
-    Ok(BodyPlan { encoding, keep_alive })
+    Ok(BodyPlan { encoding, keep_alive, upgrade: seen.asks_upgrade() })
 }
 
 /// Whether a response has content, by method and status.

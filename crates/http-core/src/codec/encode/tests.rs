@@ -81,7 +81,7 @@ fn a_response_head() {
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nset-cookie: a\r\nset-cookie: b\r\nx: \r\n\
          content-length: 13\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
     );
-    let expected = BodyPlan { encoding: BodyEncoding::Length(13), keep_alive: true };
+    let expected = BodyPlan { encoding: BodyEncoding::Length(13), keep_alive: true, upgrade: false };
     assert_eq!(body, Ok(expected));
     // The caller's date wins.
     let mut out = Vec::new();
