@@ -67,8 +67,10 @@ pub(super) fn push_addr(out: &mut String, addr: &SocketAddr) -> fmt::Result {
 
 /// The target as it was received, but for a password: RFC 9110 section 4.2.4.
 pub(super) fn target(uri: &Uri) -> String {
-    let Some((_, host)) = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')) else {
-        let (scheme, authority) = (uri.scheme_str(), uri.authority().map_or("", |authority| authority.as_str()));
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    // Byte by byte: a search in words is for longer texts, and hardly any has userinfo.
+    let Some(at) = authority.bytes().rposition(|byte| byte == b'@') else {
+        let scheme = uri.scheme_str();
         let (path, query) = (uri.path(), uri.query());
         let parts = [
             scheme.unwrap_or_default(),
@@ -80,6 +82,7 @@ pub(super) fn target(uri: &Uri) -> String {
         ];
         return parts.concat();
     };
+    let host = &authority[at + 1..];
     let scheme = uri.scheme_str().map_or_else(String::new, |scheme| format!("{scheme}://"));
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     format!("{scheme}***@{host}{path}")
@@ -98,6 +101,11 @@ pub(super) fn push_escaped(
     text: &str,
     escape: impl Fn(&mut String, char) -> fmt::Result,
 ) -> fmt::Result {
+    // Nearly every value is plain, and goes in one piece.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        out.push_str(text);
+        return Ok(());
+    }
     for character in text.chars() {
         match character {
             '"' | '\\' => {
