@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use chaski_core::{
     BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Route, Service, display_chain,
-    http::{Body, Message, Request, Response, Upgrade},
+    http::{Body, Message, Request, Response, Upgrade, empty_extensions},
 };
 use http::{StatusCode, Uri, header};
 use http_body::Body as _;
@@ -58,6 +58,11 @@ impl<D, R> Tunnel<D, R> {
 
         // No content-length and no transfer-encoding: a 2xx answer to CONNECT has neither (RFC 9110 section 9.3.6).
         let mut response = Response::new(Body::empty());
+        // Nobody looks at the request any more: the memory of its fields and facts serves the response.
+        std::mem::swap(response.headers_mut(), request.headers_mut());
+        response.headers_mut().clear();
+        std::mem::swap(response.extensions_mut(), request.extensions_mut());
+        empty_extensions(response.extensions_mut());
         response.set_scope(upstream.ext.fork());
         let relay = Arc::clone(&self.relay);
         let tunnel = Upgrade::new(async move |client| {

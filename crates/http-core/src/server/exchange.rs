@@ -164,7 +164,10 @@ impl<I: Io> Connection<'_, I> {
         let connect = asked.method == Method::CONNECT && response.status().is_success();
         if connect || response.status().is_informational() {
             match self.switch(asked, response) {
-                Ok(sending) => return sending,
+                Ok(sending) => {
+                    self.recycle(response);
+                    return sending;
+                }
                 Err(NoSwitch) => *response = bare(StatusCode::INTERNAL_SERVER_ERROR),
             }
         }
@@ -187,9 +190,14 @@ impl<I: Io> Connection<'_, I> {
             },
             Err(error) => self.encode_failure(asked, error, keep_alive),
         };
+        self.recycle(response);
+        sending
+    }
+
+    /// Keeps the memory of an answer that is encoded for another message.
+    fn recycle(&mut self, response: &mut Response) {
         self.decoder.recycle(std::mem::take(response.headers_mut()));
         put_extensions(std::mem::take(response.extensions_mut()));
-        sending
     }
 
     /// Whether nothing is left of the exchange, and there is room for the next answer.
