@@ -10,7 +10,8 @@ CARGO_INCREMENTAL=0: an incremental release build costs 4 to 9% more instruction
 
 Workloads: `hello` is a GET with nothing but Host, `browser` one with 13 more fields of a real browser, `pipelined` 16 of
 the first kind in one segment, `upload` a POST of 8 KiB in 8 chunks to /upload, `absolute` a GET in absolute-form for the
-origin, which has to run already. Answers have a Content-Length.
+origin, which has to run already. Answers have a Content-Length. `tunnels` are asked for by CONNECT, carry a byte there and
+back, and are closed, 16 at a time.
 
 With `calls` for a port, the program is no server: it is told the number as its last argument, and ends by itself.
 """
@@ -26,11 +27,13 @@ import sys
 import tempfile
 import time
 
-from driver import requests
+from driver import loads, requests
 
 CONNECTIONS = 64
 FEW, MANY = 1280, 6400
 PIPELINED = 16
+# Where tunnels lead to.
+TARGET = 28099
 
 # What is sent at once, and how many requests that is.
 WORKLOADS = {
@@ -65,11 +68,23 @@ def load(port, server, batch, size, count):
             requests.receive(connection, size)
 
 
-def serve(port, program, batch, size, count):
+def tunnels(port, server, count):
+    """Opens and closes `count` tunnels, so many at a time."""
+    connect(port, server).close()
+    with loads.Target(loads.echo, TARGET):
+        for _ in range(count // loads.RATE_TUNNELS):
+            opened = [loads.open_tunnel("connect", port, TARGET) for _ in range(loads.RATE_TUNNELS)]
+            for tunnel in opened:
+                loads.exchange_byte(tunnel)
+            for tunnel in opened:
+                tunnel.close()
+
+
+def serve(port, program, work, count):
     """The whole run of a server."""
     server = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        load(port, server, batch, size, count)
+        work(port, server, count)
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate()
@@ -93,7 +108,7 @@ def totals(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", choices=WORKLOADS, default="hello")
+    parser.add_argument("--workload", choices=[*WORKLOADS, "tunnels"], default="hello")
     parser.add_argument("--origin", help="of the absolute workload", metavar="HOST:PORT")
     parser.add_argument("--profile", help="keep the longer run's profile, for callgrind_annotate", metavar="FILE")
     parser.add_argument("port", help="where the program listens; `calls` if it does not")
@@ -111,7 +126,11 @@ def main():
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 raise SystemExit(f"port {port} is in use")
-        batch, size = WORKLOADS[args.workload](f"127.0.0.1:{port}", args.origin)
+        if args.workload == "tunnels":
+            work = tunnels
+        else:
+            batch, size = WORKLOADS[args.workload](f"127.0.0.1:{port}", args.origin)
+            work = lambda port, server, count: load(port, server, batch, size, count)
     results = []
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
@@ -120,13 +139,15 @@ def main():
             if calls:
                 call(program, count)
             else:
-                serve(port, program, batch, size, count)
+                serve(port, program, work, count)
             with open(out) as file:
                 results.append(totals(file.read()))
         if args.profile:
             shutil.copy(out, args.profile)
     instructions, allocations = ((many - few) / (MANY - FEW) for few, many in zip(*results))
     name, what, each = os.path.basename(args.program[0]), args.workload, "request"
+    if args.workload == "tunnels":
+        each = "tunnel"
     if calls:
         what, each = " ".join(args.program[1:]), "call"
     print(f"{name} {what}: {instructions:.0f} instructions, {allocations:.2f} allocations per {each}")
