@@ -10,7 +10,7 @@ use chaski_http_core::codec::{
 use http::Method;
 
 use crate::{
-    heads::{size, sorted},
+    heads::{config_of_encoded, size, sorted},
     input::Choices,
 };
 
@@ -92,7 +92,7 @@ fn replayed(input: &[u8], out: &[u8], head: &RequestHead) {
 /// The same lines in some order, those with a place in the layout in the layout's.
 fn same_but_for_order(plain: &[u8], arranged: &[u8], layout: &HeaderLayout) {
     let decode = |bytes: &[u8]| {
-        let head = RequestDecoder::default().decode(&mut BytesMut::from(bytes));
+        let head = RequestDecoder::new(config_of_encoded()).decode(&mut BytesMut::from(bytes));
         head.expect("what was encoded").expect("all of it")
     };
     let (plain_head, arranged_head) = (decode(plain), decode(arranged));

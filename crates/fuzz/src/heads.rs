@@ -14,6 +14,9 @@ use crate::{
 /// The most heads that are taken from one input.
 const MOST: usize = 4;
 
+/// The most fields that an encoder adds to those that it is given: Host or Date, Connection, and one for the body.
+const ADDED: usize = 3;
+
 /// A decoder of heads, one after the other.
 pub(crate) trait Decoder {
     type Head: Debug;
@@ -107,6 +110,13 @@ pub(crate) fn size(framing: Framing) -> BodySize {
         Framing::Length(length) => BodySize::Exact(length),
         Framing::Chunked | Framing::UntilClose => BodySize::Unknown,
     }
+}
+
+/// For what an encoder has made of an accepted head: it adds fields of its own.
+pub(crate) fn config_of_encoded() -> HeadConfig {
+    let config = HeadConfig::default();
+    let (fields, bytes) = (config.max_headers, config.max_head_bytes);
+    config.with_max_headers(fields + ADDED).with_max_head_bytes(bytes + ADDED * 64)
 }
 
 /// Small limits where they are asked for, so that short inputs reach them.

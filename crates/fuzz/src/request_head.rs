@@ -10,7 +10,8 @@ use http::{Method, header};
 
 use crate::{
     heads::{
-        Decoded, Decoder, config, decode, end_to_end, framing, is_unlimited, keeps_target, size, sorted, sorted_fields,
+        Decoded, Decoder, config, config_of_encoded, decode, end_to_end, framing, is_unlimited, keeps_target, size,
+        sorted, sorted_fields,
     },
     input::Choices,
     reference::{self, Read},
@@ -100,7 +101,8 @@ fn come_back(head: &RequestHead) {
     }
     assert!(matches!(reference::request(&out), Read::Complete(_, used) if used == out.len()), "{}", out.escape_ascii());
     let mut buf = BytesMut::from(&out[..]);
-    let again = RequestDecoder::default().decode(&mut buf).expect("what was encoded").expect("all of it");
+    let again =
+        RequestDecoder::new(config_of_encoded()).decode(&mut buf).expect("what was encoded").expect("all of it");
     assert!(buf.is_empty());
     assert_eq!((&again.method, again.version, again.target), (&head.method, head.version, head.target));
     if keeps_target(&head.uri, head.target) {

@@ -7,7 +7,10 @@ use chaski_http_core::codec::{Framing, HeadError, ResponseDecoder, ResponseHead,
 use http::{Method, StatusCode, Version};
 
 use crate::{
-    heads::{Decoded, Decoder, config, decode, end_to_end, framing, is_unlimited, size, sorted, sorted_fields},
+    heads::{
+        Decoded, Decoder, config, config_of_encoded, decode, end_to_end, framing, is_unlimited, size, sorted,
+        sorted_fields,
+    },
     input::Choices,
     reference::{self, Read},
 };
@@ -107,7 +110,10 @@ fn come_back(head: &ResponseHead, method: &Method) {
         out.escape_ascii()
     );
     let mut buf = BytesMut::from(&out[..]);
-    let again = ResponseDecoder::default().decode(&mut buf, method).expect("what was encoded").expect("all of it");
+    let again = ResponseDecoder::new(config_of_encoded())
+        .decode(&mut buf, method)
+        .expect("what was encoded")
+        .expect("all of it");
     assert!(buf.is_empty());
     assert_eq!((again.status, again.switches), (head.status, head.switches));
     let framing = match head.framing {
