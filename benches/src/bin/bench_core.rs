@@ -1,6 +1,7 @@
 //! `bench-core WORK COUNT`: does a small piece of work so many times. `direct` calls a service, `layers` the same behind ten
-//! layers that do nothing; `facts` records three facts in the scope of a message and looks five up, `http-facts` does so in
-//! the `Extensions` of the `http` crate.
+//! layers that do nothing, each with an `async fn`, and `futures` behind ten that give back the next one's future; `facts`
+//! records three facts in the scope of a message and looks five up, `http-facts` does so in the `Extensions` of the `http`
+//! crate.
 
 use std::{convert::Infallible, hint::black_box};
 
@@ -9,7 +10,7 @@ use chaski::{BoxError, Extensions, Layer, Service, service_fn, stack};
 fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [work, count] = args.as_slice() else {
-        return Err("usage: bench-core direct|layers|facts|http-facts COUNT".into());
+        return Err("usage: bench-core direct|layers|futures|facts|http-facts COUNT".into());
     };
     let count = count.parse()?;
     match work.as_str() {
@@ -17,6 +18,7 @@ fn main() -> Result<(), BoxError> {
         "layers" => {
             call(count, stack((Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain, Plain), service_fn(leaf)))
         }
+        "futures" => call(count, stack((Bare, Bare, Bare, Bare, Bare, Bare, Bare, Bare, Bare, Bare), service_fn(leaf))),
         "facts" => record_and_find::<Extensions>(count),
         "http-facts" => record_and_find::<http::Extensions>(count),
         other => Err(format!("no work is called {other}").into()),
@@ -47,6 +49,29 @@ impl<S: Service<u64>> Service<u64> for Around<S> {
 
     async fn serve(&self, input: u64) -> Result<S::Output, S::Error> {
         self.0.serve(input).await
+    }
+}
+
+/// A layer that does nothing, and is no future of its own either.
+struct Bare;
+
+/// What [`Bare`] makes of a service.
+struct HandOn<S>(S);
+
+impl<S> Layer<S> for Bare {
+    type Service = HandOn<S>;
+
+    fn layer(&self, inner: S) -> HandOn<S> {
+        HandOn(inner)
+    }
+}
+
+impl<S: Service<u64>> Service<u64> for HandOn<S> {
+    type Output = S::Output;
+    type Error = S::Error;
+
+    fn serve(&self, input: u64) -> impl Future<Output = Result<S::Output, S::Error>> + Send {
+        self.0.serve(input)
     }
 }
 
