@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use chaski_core::{
     Conn, Service, service_fn_with,
-    test_util::{Fault, Pipe, PipeOptions},
+    test_util::{Chunking, Fault, Pipe, PipeOptions},
 };
 use chaski_http_core::{Http1Server, Http1ServerConfig};
 use tokio::{
@@ -61,6 +61,8 @@ pub(crate) fn run(data: &[u8]) {
     };
     let at = u64::from(choices.pick(3, 64)) * 8;
     let mut pipe = PipeOptions::both(direction(choices, 0, 1));
+    // In what pieces its answers are read is nothing to a server.
+    pipe.b_to_a.reads = Chunking::Whole;
     match client {
         Client::Broken => pipe.a_to_b.fault = Some(Fault::ResetAfter(at)),
         Client::Deaf if choices.is(3, 0) => pipe.b_to_a.fault = Some(Fault::StallAfter(at)),
