@@ -84,7 +84,8 @@ impl Drop for Mortal {
 
 /// This program again, as an origin.
 fn spawn(addr: SocketAddr) -> Result<Child> {
-    let mut origin = Command::new(std::env::current_exe()?);
+    // As it runs, whatever was built at its path meanwhile.
+    let mut origin = Command::new("/proc/self/exe");
     origin.args(["soak", "--origin", &addr.port().to_string()]).stdin(Stdio::null());
     Ok(origin.spawn()?)
 }
