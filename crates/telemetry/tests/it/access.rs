@@ -359,24 +359,33 @@ async fn a_tunnel_that_was_never_begun_is_cut_and_one_refused_is_a_response() {
     assert_eq!(lines.len(), 2);
 }
 
-#[tokio::test]
-async fn the_scope_of_a_request_is_let_go_with_it() {
-    #[derive(Debug)]
-    struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
-    let canary = Arc::new(());
-    let log = Log::new();
+/// A fact that tells how long its scope lives.
+#[derive(Debug)]
+struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+
+/// Sends a request with a canary through a service that answers with a tunnel; what becomes of that.
+async fn tunnel_of<F>(log: &Log, canary: &Arc<()>, run: fn(Conn<BoxIo>) -> F) -> Upgrade
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut request = accepted("CONNECT", "a:1");
-    request.scope().insert(Canary(Arc::clone(&canary)));
+    request.scope().insert(Canary(Arc::clone(canary)));
+    request.scope().insert(User("ana".into()));
     let service = stack(
         log.layer.clone(),
-        answer(|| {
+        answer(move || {
             let mut response = Response::new(Body::empty());
-            Upgrade::new(|_| async {}).attach(&mut response);
+            Upgrade::new(run).attach(&mut response);
             response
         }),
     );
-    let mut response = service.serve(request).await.ok().unwrap();
-    Upgrade::detach(&mut response).unwrap().run(near()).await;
+    Upgrade::detach(&mut service.serve(request).await.ok().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn the_scope_of_a_request_is_let_go_with_it() {
+    let (log, canary) = (Log::new(), Arc::new(()));
+    tunnel_of(&log, &canary, |_| async {}).await.run(near()).await;
     assert_eq!(log.lines().len(), 1);
     assert_eq!(Arc::strong_count(&canary), 1);
 }
@@ -384,23 +393,8 @@ async fn the_scope_of_a_request_is_let_go_with_it() {
 /// A tunnel may last for days: who asked is known by then, and their scopes are not needed.
 #[tokio::test]
 async fn a_tunnel_does_not_hold_the_scope_of_its_request() {
-    #[derive(Debug)]
-    struct Canary(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
-    let canary = Arc::new(());
-    let log = Log::new();
-    let mut request = accepted("CONNECT", "a:1");
-    request.scope().insert(Canary(Arc::clone(&canary)));
-    request.scope().insert(User("ana".into()));
-    let service = stack(
-        log.layer.clone(),
-        answer(|| {
-            let mut response = Response::new(Body::empty());
-            Upgrade::new(|_| std::future::pending()).attach(&mut response);
-            response
-        }),
-    );
-    let mut response = service.serve(request).await.ok().unwrap();
-    let tunnel = Upgrade::detach(&mut response).unwrap().run(near());
+    let (log, canary) = (Log::new(), Arc::new(()));
+    let tunnel = tunnel_of(&log, &canary, |_| std::future::pending()).await.run(near());
     assert_eq!(Arc::strong_count(&canary), 1);
     drop(tunnel);
     let [line] = &log.lines()[..] else { panic!("one line") };
