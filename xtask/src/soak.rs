@@ -115,7 +115,7 @@ fn soak(length: Duration, seed: Option<u64>, binary: Option<PathBuf>) -> Result 
     let warm_up = (length * 2 / 5).min(Duration::from_secs(60));
     println!("soak: seed {seed}, {} s of which {} s to warm up", length.as_secs(), warm_up.as_secs());
 
-    let users = Users(workspace::scratch()?.join("soak-users"));
+    let users = Users(workspace::scratch()?.join(format!("soak-users-{}", std::process::id())));
     users.write(false)?;
     let users_path = users.0.display().to_string();
     let (limit, connections, drain) = (LIMIT, MAX_CONNECTIONS.to_string(), format!("{}s", DRAIN.as_secs()));

@@ -23,7 +23,7 @@ const GUARD: Duration = Duration::from_secs(60);
 /// bcrypt of `secret` at its least cost, as `htpasswd -bnBC 4 ana secret` makes it.
 const SECRET: &str = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 
-/// The users file of the proxy.
+/// The users file of the proxy, gone with the run.
 #[derive(Debug)]
 pub(super) struct Users(pub(super) PathBuf);
 
@@ -32,6 +32,12 @@ impl Users {
         let ben = if with_ben { format!("ben:{SECRET}\n") } else { String::new() };
         fs::write(&self.0, format!("ana:{SECRET}\n{ben}"))?;
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o600)).map_err(Into::into)
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 

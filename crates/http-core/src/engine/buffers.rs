@@ -25,8 +25,8 @@ const MIN_POOLED: usize = 4 * 1024;
 /// Below this much room, a read is not worth its system call.
 const MIN_ROOM: usize = 1024;
 
-/// The most buffers a thread keeps: 64 of 8 to 16 KiB.
-const MAX_POOLED: usize = 64;
+/// The most buffers a thread keeps of each kind: 16 of 8 to 16 KiB.
+const MAX_POOLED: usize = 16;
 
 /// The largest output buffer that is kept.
 const MAX_POOLED_OUTPUT: usize = 32 * 1024;
