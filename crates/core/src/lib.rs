@@ -67,7 +67,9 @@ pub use address::{
 };
 pub use caller::Caller;
 pub use conn::{Bridge, Conn};
-pub use connect::{AddressPolicy, AllowAll, Candidate, Choice, Connect, Protocol, Refused, RefusedKind, Route, Target};
+pub use connect::{
+    AddressPolicy, AllowAll, Candidate, Choice, Connect, HttpVersions, Protocol, Refused, RefusedKind, Route, Target,
+};
 pub use describe::{Description, FactName, UnmetFact, describe};
 pub use error::{
     Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, SendErrorParts, Sent,

@@ -2,9 +2,11 @@
 
 mod policy;
 mod route;
+mod versions;
 
 pub use policy::{AddressPolicy, AllowAll, Candidate, Refused, RefusedKind};
 pub use route::{Choice, Route};
+pub use versions::HttpVersions;
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
