@@ -7,7 +7,7 @@ use crate::manifest::Manifest;
 use crate::{Result, process, workspace};
 
 /// Crates whose codecs build without a runtime.
-const WITHOUT_TOKIO: [&str; 2] = ["chaski-core", "chaski-http-core"];
+const WITHOUT_TOKIO: [&str; 3] = ["chaski-core", "chaski-http-core", "chaski-tls"];
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     let files = workspace::files()?;
