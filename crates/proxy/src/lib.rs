@@ -12,6 +12,7 @@
 //! - [`CallerLimitLayer`]: bounds what one user, or one address, has under way; beyond that the answer is 429.
 //! - [`Rules`]: the address policy, asked by the dialers just before they connect: a list of [`Rule`]s, of which the first
 //!   that matches decides. What none matches is allowed if it is public.
+//! - [`HttpProxyConnector`]: the other side, a connector that goes through the [`HttpProxy`] which the route of a dial names.
 //! - [`Pseudonym`]: the name in Via, by which the proxy knows its own requests when they come back, and in Proxy-Status.
 //!
 //! # Example
@@ -124,6 +125,7 @@
 //! | [`UsersFile::REMEMBERED`] | 5 minutes after the last use | one password for each user of the file, as a digest |
 //! | what one caller has under way | what [`CallerLimitLayer`] is told | beyond it the answer is 429 |
 //! | [`Pseudonym::MAX_LEN`] | 64 bytes | it travels with every message |
+//! | [`ProxyRefused::MAX_REASON`] | 256 bytes | it is for a line of a log |
 //! | targets remembered by their text | 256 | so that a server asked over and over is read once |
 //! | Max-Forwards | 4,294,967,295 | a greater one is lowered to it |
 //!
@@ -136,7 +138,7 @@
 //! | RFC 9110 section 7.6.1, Connection and fields of one hop | done, both directions |
 //! | RFC 9110 section 7.6.2, Max-Forwards | done |
 //! | RFC 9110 section 7.6.3, Via | done; the host's name is not told |
-//! | RFC 9110 section 9.3.6, CONNECT | done |
+//! | RFC 9110 section 9.3.6, CONNECT | done, on both sides |
 //! | RFC 9931, CONNECT that is refused | the HTTP/1.1 server closes the connection behind the answer |
 //! | RFC 9110 section 11.7, proxy authentication; RFC 7617, Basic | done; other schemes are not there |
 //! | RFC 9110 section 10.2.3, Retry-After | with 429 and, where passwords wait, 503; in seconds |
@@ -150,6 +152,7 @@
 mod answer;
 mod auth;
 mod connect;
+mod connector;
 mod error;
 mod forward;
 mod hop;
@@ -162,6 +165,7 @@ mod upload;
 
 pub use auth::{Credentials, ProxyAuth, ProxyAuthLayer, Users, UsersFile, UsersFileError, UsersFileErrorKind};
 pub use connect::Tunnel;
+pub use connector::{HttpProxy, HttpProxyConnector, HttpProxyParseError, ProxyRefused};
 pub use error::{CredentialsError, PseudonymError, RuleError, RuleErrorKind};
 pub use forward::ForwardProxy;
 pub use hop::{Pseudonym, remove_hop_fields};

@@ -60,6 +60,15 @@ impl Route {
         Self { slots: Some(Arc::new(slots)) }
     }
 
+    /// This route without the choice of type `T`, [fresh](Self::fresh): for a hop on the way, whose connection that choice is not
+    /// about.
+    #[must_use]
+    pub fn without<T: Choice>(&self) -> Self {
+        let slots: Vec<Slot> =
+            self.slots().iter().filter(|slot| slot.id != TypeId::of::<T>()).map(Slot::fresh).collect();
+        Self { slots: (!slots.is_empty()).then(|| Arc::new(slots)) }
+    }
+
     /// Reads the choice of type `T`. It counts as read from now on.
     #[must_use]
     pub fn choice<T: Choice>(&self) -> Option<&T> {
@@ -172,6 +181,17 @@ mod tests {
         let route = Route::default().with(A(1)).with(A(2));
         assert_eq!(route.choice::<A>(), Some(&A(2)));
         assert_eq!(route.choice::<B>(), None);
+    }
+
+    #[test]
+    fn a_choice_can_be_left_out() {
+        let both = Route::default().with(A(1)).with(B("x"));
+        let rest = both.without::<A>();
+        assert_eq!(rest, Route::default().with(B("x")));
+        assert_eq!(both.choice::<A>(), Some(&A(1)));
+        assert!(rest.without::<B>().is_default());
+        let _ = both.choice::<B>();
+        assert!(rest.unread().is_some(), "the hop has connectors of its own");
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod prefixed;
 pub use peeked::Peeked;
 pub use prefixed::Prefixed;
 
+use std::fmt;
+
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
     net::TcpStream,
@@ -42,6 +44,12 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
 /// A byte stream of any type.
 pub type BoxIo = Box<dyn Io>;
+
+impl fmt::Debug for dyn Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").field("plain_socket", &self.plain_socket().is_some()).finish_non_exhaustive()
+    }
+}
 
 impl<T: Io + ?Sized> Io for Box<T> {
     fn plain_socket(&self) -> Option<&TcpStream> {

@@ -1,6 +1,9 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::HeaderValue;
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use crate::CredentialsError;
 
@@ -55,6 +58,15 @@ impl Credentials {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// As a field says them (RFC 7617 section 2), marked as sensitive.
+    #[expect(clippy::expect_used, reason = "base64 is visible ASCII, which a field's value may have")]
+    pub(crate) fn to_basic(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(self.secret.text())));
+        let mut value = HeaderValue::try_from(&**text).expect("base64 is a value of a field");
+        value.set_sensitive(true);
+        value
+    }
 }
 
 impl FromStr for Credentials {
@@ -85,6 +97,11 @@ impl Padded {
         let mut bytes = [0; Credentials::MAX_LEN];
         bytes.get_mut(..text.len())?.copy_from_slice(text);
         Some(Self { bytes, len: text.len() as u64 })
+    }
+
+    fn text(&self) -> &[u8] {
+        // Its length fitted when it was made.
+        &self.bytes[..self.len as usize]
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod auth;
 mod connect;
+mod connector;
 mod forward;
 mod informational;
 mod policy;
