@@ -1,12 +1,55 @@
-//! HTTP/2 on connections that you have.
+//! HTTP/2 on connections that you have: a server on h2, and what is known of its clients.
+//!
+//! Use it to serve HTTP/2 where the protocol is known: by ALPN under TLS, by the preface in clear. It accepts nothing and
+//! decides no protocol.
 //!
 //! # The parts
 //!
+//! - [`Http2Server`] is an acceptor: a service of connections that calls a service of requests, many at a time.
+//! - [`ErrorCode`] names why a stream or a connection was ended.
 //! - [`Http2Fingerprint`] is a fact: how a client opened its connection, by its settings, its window, its priorities and the
 //!   order of its pseudo-header fields. A [`FingerprintReader`] reads it, without IO; a [`FingerprintTap`] around a
 //!   connection leaves it there.
 //!
 //! # Example
+//!
+//! ```
+//! use chaski_core::{
+//!     BoxError, Conn, Service,
+//!     http::{Body, Request, Response},
+//!     service_fn,
+//! };
+//! use chaski_http2::Http2Server;
+//!
+//! # async fn example() -> Result<(), BoxError> {
+//! let server = Http2Server::new(service_fn(async |request: Request| {
+//!     Ok::<_, BoxError>(Response::new(Body::full(request.uri().path().to_owned())))
+//! }));
+//! let (near, far) = tokio::io::duplex(1024);
+//! let client = async {
+//!     // The client of the crate h2, as any other.
+//!     let (mut client, connection) = h2::client::handshake(near).await?;
+//!     let request = http::Request::get("http://localhost/hello").body(())?;
+//!     let (response, _) = client.send_request(request, true)?;
+//!     drop(client);
+//!     let exchange = async {
+//!         let mut body = response.await?.into_body();
+//!         let data = body.data().await.ok_or("no data")??;
+//!         assert_eq!(data, "/hello");
+//!         Ok::<_, BoxError>(())
+//!     };
+//!     let (driven, exchanged) = tokio::join!(connection, exchange);
+//!     driven?;
+//!     exchanged
+//! };
+//! let (served, asked) = tokio::join!(server.serve(Conn::new(far)), client);
+//! asked?;
+//! served?;
+//! # Ok(()) }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! And a fingerprint:
 //!
 //! ```
 //! use chaski_core::Conn;
@@ -28,13 +71,45 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 //! ```
 //!
+//! # Cancellation
+//!
+//! Dropping the server's future closes the connection and drops all calls to its service.
+//!
 //! # Limits
 //!
-//! | bound | value | beyond it |
+//! | bound | default | knob |
 //! |---|---|---|
-//! | bytes that a fingerprint may take | [`FingerprintReader::MAX_BYTES`] | there is none |
-//! | settings, priority frames | [`FingerprintReader::MAX_SETTINGS`], [`FingerprintReader::MAX_PRIORITIES`] | there is none |
+//! | streams at a time; resets in 10 seconds | 100; 200 | [`Http2ServerConfig`] |
+//! | the fields of a head, the table of header compression | 64 KiB, 4 KiB | [`Http2ServerConfig`]; fixed |
+//! | unread bodies, on a stream and on a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
+//! | streamed answers that wait to be written, of a stream and of a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
+//! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
+//! | what is polled, taken in and read of a connection before others have their turn | 128 calls, 64 streams, 256 KiB | fixed |
+//! | bytes, settings and priority frames of a fingerprint | [`FingerprintReader::MAX_BYTES`], [`FingerprintReader::MAX_SETTINGS`], [`FingerprintReader::MAX_PRIORITIES`] | fixed; beyond them there is none |
+//!
+//! The length of a body is the application's to limit.
+//!
+//! # Specification
+//!
+//! | section | what | status |
+//! |---|---|---|
+//! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's |
+//! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down |
+//! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`] |
+//! | RFC 9113 section 8.2.3 | cookies | joined for services |
+//! | RFC 9113 section 8.4 | server push | not done |
+//! | RFC 9113 section 8.5 | CONNECT | not yet: a service may refuse it |
+//! | RFC 9110 section 6.5 | trailers | both ways |
+//! | RFC 9110 section 10.1.1 | Expect | the server asks when the body is read; other expectations get 417 |
+//! | RFC 9110 section 15.2 | informational responses | sent on connections that have facts |
 
+mod code;
+mod engine;
+mod error;
 mod fingerprint;
+mod server;
 
+pub use code::ErrorCode;
+pub use error::Http2BodyError;
 pub use fingerprint::{FingerprintReader, FingerprintTap, Http2Fingerprint, PseudoHeader, Reading, StreamPriority};
+pub use server::{Http2Server, Http2ServerConfig, Http2ServerError};

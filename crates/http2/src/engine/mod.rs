@@ -1,0 +1,16 @@
+//! What the two sides share: bodies in both directions with their flow control, deadlines, and the IO beneath h2.
+
+mod budget;
+mod chunk;
+mod deadline;
+mod incoming;
+mod pump;
+mod trailers;
+mod wire;
+
+pub(crate) use budget::Budget;
+pub(crate) use chunk::{Chunk, Room};
+pub(crate) use deadline::Deadline;
+pub(crate) use incoming::Incoming;
+pub(crate) use pump::{Pump, PumpError};
+pub(crate) use wire::{Wire, WireState};

@@ -1,0 +1,172 @@
+//! The IO beneath h2, which h2 does not give out again: what has to be known of it, or done with it, stands here.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use chaski_core::Io;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use super::Deadline;
+
+/// The most that is read and thrown away of a connection that closes.
+const DRAIN_LIMIT: usize = 1024 * 1024;
+
+/// An IO that tells what passes through it, and that closes in a way that lets the last frames arrive.
+pub(crate) struct Wire<I> {
+    io: I,
+    state: Arc<WireState>,
+    closing: Closing,
+    /// How long it goes on reading behind the end of what it writes.
+    linger: Duration,
+    deadline: Deadline,
+}
+
+/// What is known of a [`Wire`] by the one who drives the connection. One task uses both.
+#[derive(Debug, Default)]
+pub(crate) struct WireState {
+    read: AtomicU64,
+    written: AtomicU64,
+    /// The last write was not taken.
+    blocked: AtomicBool,
+    /// What may still be read in this turn.
+    allowance: AtomicUsize,
+}
+
+impl WireState {
+    /// Lets so many bytes be read, and a read more. Beyond them reads are pending, and the task is woken at once.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.allowance.store(bytes, Relaxed);
+    }
+
+    /// Whether any byte was read.
+    pub(crate) fn has_read(&self) -> bool {
+        self.read.load(Relaxed) > 0
+    }
+
+    /// How many bytes were read and written until now, together: when it stands still, nothing moves.
+    pub(crate) fn traffic(&self) -> u64 {
+        self.read.load(Relaxed) + self.written.load(Relaxed)
+    }
+
+    /// How many bytes were written, if the peer does not take more now.
+    pub(crate) fn blocked_at(&self) -> Option<u64> {
+        self.blocked.load(Relaxed).then(|| self.written.load(Relaxed))
+    }
+
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.written.store(self.written.load(Relaxed) + *bytes as u64, Relaxed);
+                self.blocked.store(false, Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.blocked.store(true, Relaxed),
+        }
+    }
+}
+
+enum Closing {
+    No,
+    Shutdown,
+    Drain { left: usize },
+    Done,
+}
+
+impl<I: Io> Wire<I> {
+    pub(crate) fn new(io: I, linger: Duration) -> (Self, Arc<WireState>) {
+        let state = Arc::new(WireState::default());
+        let wire = Self { io, state: Arc::clone(&state), closing: Closing::No, linger, deadline: Deadline::default() };
+        (wire, state)
+    }
+
+    /// Throws away what the peer still sends, until it closes too, or for a while.
+    ///
+    /// What lies unread in a socket that is closed makes the peer's side throw away what it has not read either: the
+    /// GOAWAY, and the ends of answers.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buf = [0; 4096];
+        while let Closing::Drain { left } = &mut self.closing {
+            if self.deadline.poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let mut buf = ReadBuf::new(&mut buf);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => match left.checked_sub(buf.filled().len()) {
+                    Some(still) => *left = still,
+                    None => return Poll::Ready(()),
+                },
+                _ => return Poll::Ready(()),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<I: Io> AsyncRead for Wire<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let allowance = this.state.allowance.load(Relaxed);
+        if allowance == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        let bytes = buf.filled().len() - before;
+        this.state.allowance.store(allowance.saturating_sub(bytes), Relaxed);
+        this.state.read.store(this.state.read.load(Relaxed) + bytes as u64, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: Io> AsyncWrite for Wire<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.state.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.state.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if matches!(this.closing, Closing::No) {
+            this.closing = Closing::Shutdown;
+        }
+        if matches!(this.closing, Closing::Shutdown) {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            this.closing = Closing::Drain { left: DRAIN_LIMIT };
+            this.deadline.set(Some(Instant::now() + this.linger));
+        }
+        ready!(this.poll_drain(cx));
+        this.closing = Closing::Done;
+        Poll::Ready(Ok(()))
+    }
+}

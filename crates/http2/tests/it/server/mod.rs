@@ -1,0 +1,16 @@
+//! `Http2Server`, by theme. Time is paused.
+
+mod frames;
+mod harness;
+
+mod bodies;
+mod cancel;
+mod cookies;
+mod deadlines;
+mod expect;
+mod failures;
+mod fairness;
+mod flow;
+mod informational;
+mod malformed;
+mod shutdown;
