@@ -1,5 +1,26 @@
-//! Against captured bytes and foreign programs. The modules say that they are tests, so that the lints for tests hold in
-//! their helpers too.
+//! Both sides over pipes in memory, and against captured bytes and programs of others. The modules say that they are tests, so
+//! that the lints for tests hold in their helpers too.
 
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod agree;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod closing;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod handshake;
+#[cfg(test)]
 mod hello;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod loading;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod names;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod support;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod verify;

@@ -1,0 +1,146 @@
+//! The client side: a handshake on each connection to a server that has to be a secure one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chaski_core::{Conn, Connect, ConnectError, ConnectStage, Description, HttpVersions, Io, Layer, Service};
+
+use crate::{
+    ClientConfig, ConfigError, MaybeTls, Negotiated, PeerCertificates, config::CompiledClient, handshake,
+    verify::server_name,
+};
+
+/// Speaks TLS, as a client, on the connections of a connector.
+///
+/// There is TLS where the `Connect` says a [secure protocol](chaski_core::Protocol::is_secure), and otherwise the connection
+/// is handed on as it is. The server has to prove that it has the name which the `Connect` says
+/// ([`server_name`](Connect::server_name)), else that of the target: a domain goes into the hello (SNI) without the dot that
+/// makes it absolute, an address is looked for in the certificate and never sent.
+///
+/// Of the route it reads [`HttpVersions`], which decide what is offered as application protocol (ALPN) in place of the
+/// settings.
+///
+/// The settings are compiled once and shared by all connections. A clone of the layer is a handle to them:
+/// [`replace`](Self::replace) changes them for the connections that come after.
+///
+/// # Facts
+///
+/// [`Negotiated`] and [`PeerCertificates`] go to the scope of the connection.
+///
+/// # Errors
+///
+/// Those of the connector. A handshake that failed is a [`ConnectError`] at the stage
+/// [`Tls`](ConnectStage::Tls), or [`Timeout`](ConnectStage::Timeout) when it took too long, above a
+/// [`TlsError`](crate::TlsError). A target that has no name that could be proved (a Unix socket) needs one in the `Connect`; without, it is an error at the
+/// stage [`Config`](ConnectStage::Config), and nothing is dialed.
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the connection.
+///
+/// # Order
+///
+/// Outside of whatever dials, proxies on the way included; inside of an HTTP handshake.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with time enabled.
+#[derive(Clone, Debug)]
+pub struct ConnectLayer {
+    shared: Arc<ArcSwap<CompiledClient>>,
+    always: bool,
+}
+
+impl ConnectLayer {
+    /// Compiles the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when they do not fit together.
+    pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
+        Ok(Self { shared: Arc::new(ArcSwap::from_pointee(config.compile()?)), always: false })
+    }
+
+    /// Speaks TLS on every connection, whatever the `Connect` says of the protocol.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    /// Changes the settings for the connections that are dialed from now on. Sessions from before are not resumed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`new`](Self::new); then nothing is changed.
+    pub fn replace(&self, config: ClientConfig) -> Result<(), ConfigError> {
+        self.shared.store(Arc::new(config.compile()?));
+        Ok(())
+    }
+}
+
+impl<C> Layer<C> for ConnectLayer {
+    type Service = Connector<C>;
+
+    fn layer(&self, inner: C) -> Connector<C> {
+        Connector { inner, tls: self.clone() }
+    }
+}
+
+/// A connector that speaks TLS; made by [`ConnectLayer`], where the contract stands.
+#[derive(Debug)]
+pub struct Connector<C> {
+    inner: C,
+    tls: ConnectLayer,
+}
+
+impl<C, IO> Service<Connect> for Connector<C>
+where
+    C: Service<Connect, Output = Conn<IO>, Error = ConnectError>,
+    IO: Io,
+{
+    type Output = Conn<MaybeTls<IO>>;
+    type Error = ConnectError;
+
+    async fn serve(&self, connect: Connect) -> Result<Conn<MaybeTls<IO>>, ConnectError> {
+        let versions = connect.route.choice::<HttpVersions>().copied();
+        if !self.tls.always && !connect.protocol.is_secure() {
+            return Ok(self.inner.serve(connect).await?.map_io(MaybeTls::Plain));
+        }
+        let Some(name) = server_name(&connect) else {
+            return Err(ConnectError::new(ConnectStage::Config)
+                .with_message(format!("{} has no name to know a TLS server by", connect.target))
+                .with_scope(connect.ext));
+        };
+        let client = self.tls.shared.load_full();
+        let alpn = match versions {
+            Some(versions) => versions.alpn().iter().map(|name| name.to_vec()).collect(),
+            None => client.settings.alpn.clone(),
+        };
+        let scope = connect.ext.clone();
+        let conn = self.inner.serve(connect).await?;
+        let whom = name.to_str().into_owned();
+        // Boxed, so that what waits for the dial has no room for it.
+        match Box::pin(handshake::connect(&client, conn, name, alpn)).await {
+            Ok(conn) => Ok(conn.map_io(MaybeTls::Tls)),
+            Err(error) => {
+                let stage = if error.is_timeout() { ConnectStage::Timeout } else { ConnectStage::Tls };
+                Err(ConnectError::new(stage).with_message(whom).with_source(error).with_scope(scope))
+            }
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let settings = &self.tls.shared.load().settings;
+        let alpn: Vec<_> = settings.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        let node = Description::of::<Self>()
+            .setting("tls", if self.tls.always { "always" } else { "for secure protocols" })
+            .setting("alpn", if alpn.is_empty() { "none".to_owned() } else { alpn.join(",") })
+            .setting("versions", format_args!("{:?}", settings.versions));
+        let node = match settings.handshake_timeout {
+            Some(limit) => node.setting("handshake_timeout", format_args!("{limit:?}")),
+            None => node.setting("handshake_timeout", "none"),
+        };
+        node.writes::<Negotiated>().writes::<PeerCertificates>().child(self.inner.describe())
+    }
+}

@@ -1,0 +1,157 @@
+//! A server's handshake.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use chaski_core::{Conn, Domain, Io, ShutdownSignal};
+use rustls::{
+    Connection, Error,
+    server::{Accepted, AcceptedAlert},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::{in_time, record};
+use crate::{AcceptLayer, Alert, TlsError, TlsStream, config::CompiledServer, stream::Reader};
+
+/// The most bytes of a refused client that are read and dropped.
+const LINGER_BYTES: u64 = 64 * 1024;
+
+/// Does the handshake, in the time that it has, unless the server stops meanwhile.
+pub(crate) async fn accept<I: Io>(server: Arc<CompiledServer>, conn: Conn<I>) -> Result<Conn<TlsStream<I>>, TlsError> {
+    let Conn { io, ext } = conn;
+    let handshake = in_time(server.settings.handshake_timeout, handshake(&server, io));
+    let done = unless_draining(ext.get::<ShutdownSignal>().cloned(), handshake).await;
+    match done.ok_or(TlsError::Draining)?? {
+        Ok(stream) => {
+            record(&stream, server_name(stream.connection()), &ext);
+            Ok(Conn { io: stream, ext })
+        }
+        Err(refused) => Err(refused.tell().await),
+    }
+}
+
+async fn handshake<I: Io>(server: &CompiledServer, mut io: I) -> Result<TlsStream<I>, Refused<I>> {
+    let hello = match read_hello(&mut io).await {
+        Ok(hello) => hello,
+        Err((error, alert)) => return Err(Refused { error, left: Left::Io(io, alert) }),
+    };
+    // From here on a client costs more than the bytes that it has sent. Nobody closes the semaphore.
+    let _turn = server.turns.acquire().await;
+    let name = hello.client_hello().server_name().map(str::to_ascii_lowercase);
+    let Some(key) = server.settings.certificates.find(name.as_deref()) else {
+        let error = TlsError::NoServerCertificate { server_name: name };
+        return Err(Refused { error, left: Left::Io(io, fatal(Alert::UNRECOGNIZED_NAME)) });
+    };
+    match hello.into_connection(key.server_config(&server.base)) {
+        Ok(tls) => {
+            let mut stream = TlsStream::new(io, tls);
+            match stream.handshake().await {
+                Ok(()) => Ok(stream),
+                Err(error) => Err(Refused { error, left: Left::Stream(stream) }),
+            }
+        }
+        Err(failed) => {
+            let (error, alert) = told(failed);
+            Err(Refused { error, left: Left::Io(io, alert) })
+        }
+    }
+}
+
+/// Reads the client's hello; an error comes with the alert that answers it.
+async fn read_hello<I: Io>(io: &mut I) -> Result<Accepted, (TlsError, Vec<u8>)> {
+    let mut acceptor = rustls::server::Acceptor::default();
+    poll_fn(|cx| {
+        loop {
+            match acceptor.read_tls(&mut Reader { io, cx }) {
+                Ok(0) => return Poll::Ready(Err((TlsError::ClosedInHandshake, Vec::new()))),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err((TlsError::Io(error), Vec::new()))),
+            }
+            if let Some(done) = acceptor.accept().map_err(told).transpose() {
+                return Poll::Ready(done);
+            }
+        }
+    })
+    .await
+}
+
+fn told((error, mut alert): (Error, AcceptedAlert)) -> (TlsError, Vec<u8>) {
+    let mut bytes = Vec::new();
+    // Into memory, which takes all of it.
+    let _ = alert.write_all(&mut bytes);
+    (TlsError::from_rustls(error), bytes)
+}
+
+/// A fatal alert in a record of its own, before there are keys (RFC 8446 sections 5.1 and 6).
+fn fatal(alert: Alert) -> Vec<u8> {
+    vec![21, 3, 3, 0, 2, 2, alert.code()]
+}
+
+/// The name in the client's hello. One that cannot be looked up is none that anything here goes by.
+fn server_name(tls: &Connection) -> Option<Domain> {
+    match tls {
+        Connection::Server(server) => server.server_name()?.parse().ok(),
+        Connection::Client(_) => None,
+    }
+}
+
+/// A client that is refused, and has to be told.
+struct Refused<I: Io> {
+    error: TlsError,
+    left: Left<I>,
+}
+
+enum Left<I: Io> {
+    /// The IO, and what is to be written to it.
+    Io(I, Vec<u8>),
+    /// A stream, in which that is.
+    Stream(TlsStream<I>),
+}
+
+impl<I: Io> Refused<I> {
+    /// Writes the alert, ends the direction, and reads on until the client has closed or has sent too much: a socket that is
+    /// closed with bytes unread is reset, and the alert may be lost with that.
+    async fn tell(self) -> TlsError {
+        let Self { error, left } = self;
+        if !matches!(error, TlsError::Io(_) | TlsError::ClosedInHandshake) {
+            // Whether it arrives changes nothing here.
+            let _ = timeout(AcceptLayer::LINGER, left.tell()).await;
+        }
+        error
+    }
+}
+
+impl<I: Io> Left<I> {
+    async fn tell(mut self) -> io::Result<()> {
+        let io = match &mut self {
+            Self::Io(io, alert) => {
+                io.write_all(alert).await?;
+                io
+            }
+            Self::Stream(stream) => stream.send_alert().await?,
+        };
+        io.shutdown().await?;
+        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await?;
+        Ok(())
+    }
+}
+
+/// `None` when draining begins before `handshake` is done.
+async fn unless_draining<T>(signal: Option<ShutdownSignal>, handshake: impl Future<Output = T>) -> Option<T> {
+    let Some(signal) = signal else { return Some(handshake.await) };
+    let (mut handshake, mut draining) = (pin!(handshake), pin!(signal.draining()));
+    poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => draining.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
