@@ -19,7 +19,8 @@ pub struct ClientConfig {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_age: Option<Duration>,
     pub(crate) jitter_seed: Option<u64>,
-    pub(crate) shared_sessions: bool,
+    /// `None` where the key tells.
+    pub(crate) shared_sessions: Option<bool>,
     pub(crate) wait_timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
@@ -122,10 +123,11 @@ impl ClientConfig {
     /// Says what to expect of a key that nothing is known about: sessions that requests share, as HTTP/2 has them (`true`), or
     /// sessions that a request has to itself. Where they are shared, one dial at a time is made for a key, and who comes
     /// meanwhile waits to join what it makes. A wrong guess costs dials that nobody needs, or a wait for one that was not
-    /// necessary; as long as a key has connections, the last one made is what is expected. Default: `false`.
+    /// necessary; as long as a key has connections, the last one made is what is expected. Default: shared over TLS, where HTTP/2
+    /// is agreed on, and where a route asks for HTTP/2 ([`HttpVersions`](chaski_core::HttpVersions)); else not.
     #[must_use]
     pub fn with_shared_sessions(mut self, expected: bool) -> Self {
-        self.shared_sessions = expected;
+        self.shared_sessions = Some(expected);
         self
     }
 
@@ -181,7 +183,7 @@ impl Default for ClientConfig {
             idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
             max_age: None,
             jitter_seed: None,
-            shared_sessions: false,
+            shared_sessions: None,
             wait_timeout: Some(Self::DEFAULT_WAIT_TIMEOUT),
             connect_timeout: Some(Self::DEFAULT_CONNECT_TIMEOUT),
             timeout: None,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chaski_core::{Host, HostPort, Protocol, Route, Target, http::Request};
+use chaski_core::{Host, HostPort, HttpVersions, Protocol, Route, Target, http::Request};
 use http::{Method, uri::Authority};
 
 use crate::ClientError;
@@ -117,6 +117,15 @@ impl Key {
         Self { hash, target, server_name, protocol, route }
     }
 
+    /// Whether its sessions will probably be shared, when nothing else is known: HTTP/2 is agreed on over TLS, or asked for.
+    pub(crate) fn expects_shared(&self) -> bool {
+        match self.route.choice::<HttpVersions>() {
+            Some(HttpVersions::Http1) => false,
+            Some(HttpVersions::Http2) => true,
+            _ => self.protocol.is_secure(),
+        }
+    }
+
     /// Which of so many shards the key belongs to.
     pub(crate) fn shard(&self, shards: usize) -> usize {
         // From the middle of the hash: maps look at its two ends.
@@ -194,6 +203,26 @@ mod tests {
         assert!(request.extensions().get::<Route>().is_none());
         assert_ne!(with, keys.of(&mut request, false).unwrap());
     }
+
+    #[test]
+    fn shared_sessions_are_expected_where_http2_is_agreed_on_or_asked_for() {
+        let keys = Keys::new();
+        for (uri, versions, expected) in [
+            ("http://a/", None, false),
+            ("https://a/", None, true),
+            ("https://a/", Some(HttpVersions::Any), true),
+            ("https://a/", Some(HttpVersions::Http1), false),
+            ("http://a/", Some(HttpVersions::Any), false),
+            ("http://a/", Some(HttpVersions::Http2), true),
+        ] {
+            let mut request = http::Request::get(uri).body(()).unwrap();
+            if let Some(versions) = versions {
+                request.extensions_mut().insert(Route::default().with(versions));
+            }
+            assert_eq!(keys.of(&mut request, true).unwrap().expects_shared(), expected, "{uri} {versions:?}");
+        }
+    }
+
     #[test]
     fn a_key_is_remembered_for_its_text_and_protocol() {
         let keys = Keys::new();

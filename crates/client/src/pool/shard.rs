@@ -63,7 +63,7 @@ impl<S: Session<Request>> Shard<S> {
             kept: VecDeque::new(),
             open: 0,
             dials: 0,
-            shared: config.shared_sessions,
+            shared: config.shared_sessions.unwrap_or_else(|| key.expects_shared()),
             claim: None,
             dialing: BTreeMap::new(),
             waiting: BTreeMap::new(),
