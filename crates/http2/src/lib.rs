@@ -6,6 +6,7 @@
 //! # The parts
 //!
 //! - [`Http2Server`] is an acceptor: a service of connections that calls a service of requests, many at a time.
+//! - [`ConnectProtocol`] is a fact: what an extended CONNECT request asks for.
 //! - [`ErrorCode`] names why a stream or a connection was ended.
 //! - [`Http2Fingerprint`] is a fact: how a client opened its connection, by its settings, its window, its priorities and the
 //!   order of its pseudo-header fields. A [`FingerprintReader`] reads it, without IO; a [`FingerprintTap`] around a
@@ -98,18 +99,21 @@
 //! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`] |
 //! | RFC 9113 section 8.2.3 | cookies | joined for services |
 //! | RFC 9113 section 8.4 | server push | not done |
-//! | RFC 9113 section 8.5 | CONNECT | not yet: a service may refuse it |
+//! | RFC 9113 section 8.5 | CONNECT | a stream becomes an upgraded connection; each direction ends by itself |
+//! | RFC 8441 | extended CONNECT | done, if it is switched on; the protocol is a fact, [`ConnectProtocol`] |
 //! | RFC 9110 section 6.5 | trailers | both ways |
 //! | RFC 9110 section 10.1.1 | Expect | the server asks when the body is read; other expectations get 417 |
 //! | RFC 9110 section 15.2 | informational responses | sent on connections that have facts |
 
 mod code;
+mod connect_protocol;
 mod engine;
 mod error;
 mod fingerprint;
 mod server;
 
 pub use code::ErrorCode;
+pub use connect_protocol::ConnectProtocol;
 pub use error::Http2BodyError;
 pub use fingerprint::{FingerprintReader, FingerprintTap, Http2Fingerprint, PseudoHeader, Reading, StreamPriority};
 pub use server::{Http2Server, Http2ServerConfig, Http2ServerError};

@@ -76,6 +76,13 @@ impl Chunk {
         let taken = room.take(limit.min(bytes.len()), cx)?;
         Some(Self { bytes: bytes.split_to(taken), room: Some(Arc::clone(room)), taken })
     }
+
+    /// A copy of as many of `bytes`, which are not none, as there is room for; `None` if there is none, and then the task is
+    /// woken when there is.
+    pub(crate) fn copy(bytes: &[u8], room: &Arc<Room>, cx: &Context<'_>) -> Option<Self> {
+        let taken = room.take(bytes.len(), cx)?;
+        Some(Self { bytes: Bytes::copy_from_slice(&bytes[..taken]), room: Some(Arc::clone(room)), taken })
+    }
 }
 
 impl Drop for Chunk {

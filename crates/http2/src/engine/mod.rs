@@ -6,6 +6,7 @@ mod deadline;
 mod incoming;
 mod pump;
 mod trailers;
+mod tunnel;
 mod wire;
 
 pub(crate) use budget::Budget;
@@ -13,4 +14,5 @@ pub(crate) use chunk::{Chunk, Room};
 pub(crate) use deadline::Deadline;
 pub(crate) use incoming::Incoming;
 pub(crate) use pump::{Pump, PumpError};
+pub(crate) use tunnel::Tunnel;
 pub(crate) use wire::{Wire, WireState};

@@ -22,6 +22,9 @@ pub struct Http2ServerConfig {
     /// that is answered makes up for one that was not. Beyond it the connection is closed with `ENHANCE_YOUR_CALM`.
     /// Default: 200.
     pub max_resets: u32,
+    /// Whether extended CONNECT (RFC 8441) is offered: requests for WebSocket and the like on a stream, with a
+    /// [`ConnectProtocol`](crate::ConnectProtocol) as a fact. Default: `false`.
+    pub extended_connect: bool,
     /// How long the connection preface may take, from the accept on. Default: 30 seconds; `None` waits for ever.
     pub preface_timeout: Option<Duration>,
     /// How long a connection may be without a stream. Default: 2 minutes; `None` waits for ever.
@@ -46,6 +49,7 @@ impl Default for Http2ServerConfig {
             send_buffer: 256 * 1024,
             max_unsent: 1024 * 1024,
             max_resets: 200,
+            extended_connect: false,
             preface_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(120)),
             body_timeout: Some(Duration::from_secs(60)),
@@ -76,6 +80,7 @@ impl Http2ServerConfig {
         with_send_buffer send_buffer: usize;
         with_max_unsent max_unsent: usize;
         with_max_resets max_resets: u32;
+        with_extended_connect extended_connect: bool;
         with_preface_timeout preface_timeout: Option<Duration>;
         with_idle_timeout idle_timeout: Option<Duration>;
         with_body_timeout body_timeout: Option<Duration>;
@@ -106,6 +111,9 @@ impl Http2ServerConfig {
             // Of those that are reset before they were taken in, which the budget counts when they are.
             .max_pending_accept_reset_streams(self.max_resets as usize)
             .max_send_buffer_size(self.send_buffer.min(MAX_WINDOW as usize));
+        if self.extended_connect {
+            builder.enable_connect_protocol();
+        }
         builder
     }
 }

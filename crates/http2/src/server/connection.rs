@@ -16,7 +16,7 @@ use h2::{
     Reason, RecvStream,
     server::{self, SendResponse},
 };
-use http::Version;
+use http::{Method, Version};
 use tokio::{
     task::{coop::has_budget_remaining, yield_now},
     time::Instant,
@@ -26,13 +26,13 @@ use super::{
     body::RequestBody,
     config::Http2ServerConfig,
     error::Http2ServerError,
-    place::{End, Place, Serving},
+    place::{Connecting, End, Place, Serving},
     request::{Expectation, check},
     schedule::Schedule,
     watch::Watch,
 };
 use crate::{
-    ErrorCode,
+    ConnectProtocol, ErrorCode,
     engine::{Budget, Chunk, Deadline, Incoming, Room, Wire, WireState},
 };
 
@@ -335,22 +335,36 @@ where
             self.served += 1;
         }
         let place = &mut self.places[index];
-        let has_body = !stream.is_end_stream();
+        let connects = parts.method == Method::CONNECT;
+        // What follows the head of a CONNECT request is not its content.
+        let has_body = !connects && !stream.is_end_stream();
         let expected = has_body && checked.expect == Expectation::Continue;
         let number = place.handle().begin(expected);
-        let body = if has_body {
+        let protocol = if connects { parts.extensions.remove::<h2::ext::Protocol>() } else { None };
+        let mut serving = Serving {
+            respond,
+            method: parts.method.clone(),
+            unmet: checked.expect == Expectation::Other,
+            connect: None,
+        };
+        let mut request = Request::from_parts(parts, Body::empty());
+        if self.has_facts || connects {
+            let scope = self.ext.fork();
+            if self.has_facts {
+                scope.insert(InformationalSource(Arc::clone(place.handle()) as Arc<_>));
+            }
+            if let Some(protocol) = protocol {
+                scope.insert(ConnectProtocol::new(protocol.as_str()));
+            }
+            request.set_scope(scope);
+        }
+        if connects {
+            let scope = request.fork_scope();
+            serving.connect = Some(Box::new(Connecting { receiver: stream, scope }));
+        } else if has_body {
             let limit = self.config.body_timeout;
             let incoming = Incoming::new(stream, checked.length, limit, "a read of the request's body");
-            Body::new(RequestBody::new(incoming, Arc::clone(place.handle()), number, expected))
-        } else {
-            Body::empty()
-        };
-        let serving = Serving { respond, method: parts.method.clone(), unmet: checked.expect == Expectation::Other };
-        let mut request = Request::from_parts(parts, body);
-        if self.has_facts {
-            let scope = self.ext.fork();
-            scope.insert(InformationalSource(Arc::clone(place.handle()) as Arc<_>));
-            request.set_scope(scope);
+            *request.body_mut() = Body::new(RequestBody::new(incoming, Arc::clone(place.handle()), number, expected));
         }
         place.begin(serving, request, serve);
         self.schedule.wake(index + 1);

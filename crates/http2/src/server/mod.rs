@@ -39,6 +39,10 @@ use chaski_core::{
 /// - `Expect: 100-continue`: `100` leaves when the body is first read, and before an answer that begins while somebody still
 ///   holds the body. Other informational responses are the service's
 ///   ([`Informational`](chaski_core::http::Informational)), on connections that have facts.
+/// - CONNECT, and extended CONNECT where [it is offered](Http2ServerConfig::extended_connect): a 2xx answer with an
+///   [`Upgrade`](chaski_core::http::Upgrade) makes a connection of the stream, in a scope that is a fork of the request's.
+///   Such a request always has a scope. Writes wait for the client's window, each direction ends by itself, and the
+///   continuation runs in the connection's task, as a part among its siblings.
 /// - A client that resets a stream cancels the service's future for it, and nothing else. A final answer ahead of the end of
 ///   the request's body resets the stream with `NO_ERROR` as soon as nobody holds that body.
 /// - Malformed requests are reset with `PROTOCOL_ERROR` (RFC 9113 section 8.1.1): besides those that h2 notices (fields of a

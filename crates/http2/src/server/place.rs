@@ -8,21 +8,22 @@ use std::{
 };
 
 use chaski_core::{
-    IntoBoxError, display_chain,
-    http::{Request, Response},
+    BoxIo, Conn, Extensions, IntoBoxError, display_chain,
+    http::{Request, Response, Upgrade},
 };
-use h2::{Reason, server::SendResponse};
-use http::{Method, StatusCode};
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::{Method, StatusCode, header};
 
 use super::{
     config::Http2ServerConfig,
+    date::date,
     handle::{Handle, interim},
-    response::{Plan, bare, prepare},
+    response::{Plan, bare, prepare, remove_connection_fields},
     schedule::Schedule,
 };
 use crate::{
     ErrorCode,
-    engine::{Chunk, Pump, PumpError, Room},
+    engine::{Chunk, Pump, PumpError, Room, Tunnel},
 };
 
 /// Up to this many bytes of a body in hand are given to h2 at once, whatever the window: there are at most so many for each
@@ -42,6 +43,8 @@ enum Stage {
     Free,
     Serving(Serving),
     Sending(Box<Pump>),
+    /// The stream is no longer a message's, but the continuation's of an upgrade.
+    Switched(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 /// A request whose answer is pending.
@@ -50,6 +53,15 @@ pub(super) struct Serving {
     pub(super) method: Method,
     /// The client expects what is not known here.
     pub(super) unmet: bool,
+    /// What a CONNECT request may become. In a box, as few are.
+    pub(super) connect: Option<Box<Connecting>>,
+}
+
+/// What is kept of a CONNECT request for its tunnel.
+pub(super) struct Connecting {
+    pub(super) receiver: RecvStream,
+    /// A child of the request's scope.
+    pub(super) scope: Extensions,
 }
 
 /// How a stream ended.
@@ -126,7 +138,18 @@ where
                 Answer::Whole => return Poll::Ready(self.end(End::Answered)),
                 Answer::Failed => return Poll::Ready(self.end(End::Failed)),
                 Answer::Body(pump) => self.stage = Stage::Sending(pump),
+                Answer::Switch(continuation) => self.stage = Stage::Switched(continuation),
             }
+        }
+        if let Stage::Switched(continuation) = &mut self.stage {
+            return match catch_unwind(AssertUnwindSafe(|| continuation.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(())) => Poll::Ready(self.end(End::Answered)),
+                Err(_) => {
+                    tracing::error!("the continuation of an upgrade panicked");
+                    Poll::Ready(self.end(End::Failed))
+                }
+            };
         }
         let Stage::Sending(pump) = &mut self.stage else { return Poll::Pending };
         let sent = match catch_unwind(AssertUnwindSafe(|| pump.poll(cx))) {
@@ -180,6 +203,7 @@ fn send_news(handle: &Handle, serving: &mut Serving) {
 enum Answer {
     Whole,
     Body(Box<Pump>),
+    Switch(Pin<Box<dyn Future<Output = ()> + Send>>),
     Failed,
 }
 
@@ -188,7 +212,11 @@ enum Answer {
 fn answer(serving: &mut Serving, mut response: Response, config: &Http2ServerConfig, room: &Arc<Room>) -> Answer {
     let status = response.status();
     // RFC 9113 section 8.6: there is no 101. No other informational status is an answer (RFC 9110 section 15.2).
-    let plan = if status.is_informational() || (serving.method == Method::CONNECT && status.is_success()) {
+    let switches = serving.method == Method::CONNECT && status.is_success();
+    if switches && let Some(upgrade) = Upgrade::detach(&mut response) {
+        return switch(serving, response, upgrade, room);
+    }
+    let plan = if status.is_informational() || switches {
         tracing::error!(%status, "a service answered with a status that it cannot answer with here");
         None
     } else {
@@ -221,6 +249,28 @@ fn answer(serving: &mut Serving, mut response: Response, config: &Http2ServerCon
         }
         (Plan::Body(length), _) => {
             Answer::Body(Box::new(Pump::new(stream, body, length, Arc::clone(room), config.write_timeout)))
+        }
+    }
+}
+
+/// RFC 9113 section 8.5: a 2xx answer to CONNECT, behind which the stream is a tunnel.
+#[cold]
+fn switch(serving: &mut Serving, response: Response, upgrade: Upgrade, room: &Arc<Room>) -> Answer {
+    let (mut head, _) = response.into_parts();
+    remove_connection_fields(&mut head.headers);
+    // RFC 9110 section 9.3.6: what follows is no content.
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.entry(header::DATE).or_insert_with(date);
+    let Some(connect) = serving.connect.take() else { return Answer::Failed };
+    match serving.respond.send_response(http::Response::from_parts(head, ()), false) {
+        Ok(sender) => {
+            let Connecting { receiver, scope } = *connect;
+            let io: BoxIo = Box::new(Tunnel::new(sender, receiver, Arc::clone(room)));
+            Answer::Switch(upgrade.run(Conn { io, ext: scope }))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a response was not sent");
+            Answer::Failed
         }
     }
 }

@@ -5,6 +5,7 @@ mod harness;
 
 mod bodies;
 mod cancel;
+mod connect;
 mod cookies;
 mod deadlines;
 mod expect;
