@@ -6,7 +6,8 @@ use arc_swap::ArcSwap;
 use chaski_core::{BoxError, Conn, Description, IntoBoxError, Io, Layer, Service, ShutdownSignal};
 
 use crate::{
-    ClientAuth, ConfigError, Negotiated, PeerCertificates, ServerConfig, TlsStream, config::CompiledServer, handshake,
+    ClientAuth, ConfigError, HandshakeStats, Negotiated, PeerCertificates, ServerConfig, TlsStream,
+    config::CompiledServer, handshake, stats::Counts,
 };
 
 /// Ends TLS on accepted connections, and gives the service below what is inside.
@@ -61,7 +62,14 @@ use crate::{
 /// Outside of a tokio runtime with time enabled.
 #[derive(Clone, Debug)]
 pub struct AcceptLayer {
-    shared: Arc<ArcSwap<CompiledServer>>,
+    shared: Arc<Shared>,
+}
+
+/// What a layer and its services have in common.
+#[derive(Debug)]
+struct Shared {
+    server: ArcSwap<CompiledServer>,
+    counts: Counts,
 }
 
 impl AcceptLayer {
@@ -74,7 +82,8 @@ impl AcceptLayer {
     ///
     /// [`ConfigError`] when they do not fit together.
     pub fn new(config: ServerConfig) -> Result<Self, ConfigError> {
-        Ok(Self { shared: Arc::new(ArcSwap::from_pointee(config.compile()?)) })
+        let server = ArcSwap::from_pointee(config.compile()?);
+        Ok(Self { shared: Arc::new(Shared { server, counts: Counts::default() }) })
     }
 
     /// Changes the settings for the connections whose handshake begins from now on. Those that are open, or in their
@@ -84,8 +93,14 @@ impl AcceptLayer {
     ///
     /// As those of [`new`](Self::new); then nothing is changed.
     pub fn replace(&self, config: ServerConfig) -> Result<(), ConfigError> {
-        self.shared.store(Arc::new(config.compile()?));
+        self.shared.server.store(Arc::new(config.compile()?));
         Ok(())
+    }
+
+    /// How many handshakes there were in all services that the layer and its clones have made.
+    #[must_use]
+    pub fn stats(&self) -> HandshakeStats {
+        self.shared.counts.stats()
     }
 }
 
@@ -101,7 +116,7 @@ impl<S> Layer<S> for AcceptLayer {
 #[derive(Debug)]
 pub struct Acceptor<S> {
     inner: S,
-    shared: Arc<ArcSwap<CompiledServer>>,
+    shared: Arc<Shared>,
 }
 
 impl<S, I> Service<Conn<I>> for Acceptor<S>
@@ -114,13 +129,12 @@ where
 
     async fn serve(&self, conn: Conn<I>) -> Result<S::Output, BoxError> {
         // Boxed, so that all of it goes when the handshake is done. The connection may last for days.
-        let conn = Box::pin(handshake::accept(self.shared.load_full(), conn)).await?;
+        let conn = Box::pin(handshake::accept(self.shared.server.load_full(), &self.shared.counts, conn)).await?;
         self.inner.serve(conn).await.map_err(IntoBoxError::into_box_error)
     }
 
     fn describe(&self) -> Description {
-        let shared = self.shared.load();
-        let settings = &shared.settings;
+        let settings = &self.shared.server.load().settings;
         let alpn: Vec<_> = settings.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect();
         let node = Description::of::<Self>()
             .setting("alpn", if alpn.is_empty() { "none".to_owned() } else { alpn.join(",") })

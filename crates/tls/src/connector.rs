@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use chaski_core::{Conn, Connect, ConnectError, ConnectStage, Description, HttpVersions, Io, Layer, Service};
 
 use crate::{
-    ClientConfig, ConfigError, MaybeTls, Negotiated, PeerCertificates, config::CompiledClient, handshake,
-    verify::server_name,
+    ClientConfig, ConfigError, HandshakeStats, MaybeTls, Negotiated, PeerCertificates, config::CompiledClient,
+    handshake, stats::Counts, verify::server_name,
 };
 
 /// Speaks TLS, as a client, on the connections of a connector.
@@ -47,8 +47,15 @@ use crate::{
 /// Outside of a tokio runtime with time enabled.
 #[derive(Clone, Debug)]
 pub struct ConnectLayer {
-    shared: Arc<ArcSwap<CompiledClient>>,
+    shared: Arc<Shared>,
     always: bool,
+}
+
+/// What a layer and its services have in common.
+#[derive(Debug)]
+struct Shared {
+    client: ArcSwap<CompiledClient>,
+    counts: Counts,
 }
 
 impl ConnectLayer {
@@ -58,7 +65,8 @@ impl ConnectLayer {
     ///
     /// [`ConfigError`] when they do not fit together.
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
-        Ok(Self { shared: Arc::new(ArcSwap::from_pointee(config.compile()?)), always: false })
+        let client = ArcSwap::from_pointee(config.compile()?);
+        Ok(Self { shared: Arc::new(Shared { client, counts: Counts::default() }), always: false })
     }
 
     /// Speaks TLS on every connection, whatever the `Connect` says of the protocol.
@@ -74,8 +82,14 @@ impl ConnectLayer {
     ///
     /// As those of [`new`](Self::new); then nothing is changed.
     pub fn replace(&self, config: ClientConfig) -> Result<(), ConfigError> {
-        self.shared.store(Arc::new(config.compile()?));
+        self.shared.client.store(Arc::new(config.compile()?));
         Ok(())
+    }
+
+    /// How many handshakes there were in all services that the layer and its clones have made.
+    #[must_use]
+    pub fn stats(&self) -> HandshakeStats {
+        self.shared.counts.stats()
     }
 }
 
@@ -112,7 +126,8 @@ where
                 .with_message(format!("{} has no name to know a TLS server by", connect.target))
                 .with_scope(connect.ext));
         };
-        let client = self.tls.shared.load_full();
+        let Shared { client, counts } = &*self.tls.shared;
+        let client = client.load_full();
         let alpn = match versions {
             Some(versions) => versions.alpn().iter().map(|name| name.to_vec()).collect(),
             None => client.settings.alpn.clone(),
@@ -121,9 +136,10 @@ where
         let conn = self.inner.serve(connect).await?;
         let whom = name.to_str().into_owned();
         // Boxed, so that what waits for the dial has no room for it.
-        match Box::pin(handshake::connect(&client, conn, name, alpn)).await {
+        match Box::pin(handshake::connect(&client, counts, conn, name, alpn)).await {
             Ok(conn) => Ok(conn.map_io(MaybeTls::Tls)),
             Err(error) => {
+                counts.failed();
                 let stage = if error.is_timeout() { ConnectStage::Timeout } else { ConnectStage::Tls };
                 Err(ConnectError::new(stage).with_message(whom).with_source(error).with_scope(scope))
             }
@@ -131,7 +147,7 @@ where
     }
 
     fn describe(&self) -> Description {
-        let settings = &self.tls.shared.load().settings;
+        let settings = &self.tls.shared.client.load().settings;
         let alpn: Vec<_> = settings.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect();
         let node = Description::of::<Self>()
             .setting("tls", if self.tls.always { "always" } else { "for secure protocols" })

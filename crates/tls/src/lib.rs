@@ -12,7 +12,8 @@
 //! - [`ServerConfig`] and [`ClientConfig`] are the settings, compiled once and replaced while running.
 //! - [`CertifiedKey`] is a certificate with its key, [`Certificates`] who has the certificates of a server, [`Roots`] and
 //!   [`SpkiPin`] whom to trust.
-//! - [`Negotiated`] and [`PeerCertificates`] are facts about a connection.
+//! - [`Negotiated`] and [`PeerCertificates`] are facts about a connection, [`HandshakeStats`] counts of all.
+//! - [`KeyLog`] makes recorded connections readable, for those who look for mistakes.
 //! - [`TlsError`] says what went wrong, with whose certificate.
 //! - [`hello`] turns the first bytes of a TLS connection into a [`ClientHello`](hello::ClientHello): server name, ALPN,
 //!   versions, cipher suites, extensions in order, groups, and the fingerprints JA3 and JA4. It does no IO and needs no
@@ -124,9 +125,13 @@ mod facts;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod handshake;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod key_log;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod provider;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod roots;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod stats;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod stream;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
@@ -141,7 +146,9 @@ pub use self::{
     connector::{ConnectLayer, Connector},
     error::{CertificateFault, Common, TlsError},
     facts::{CipherSuite, Group, Negotiated, PeerCertificates, TlsVersion},
+    key_log::KeyLog,
     roots::Roots,
+    stats::HandshakeStats,
     stream::{MaybeTls, TlsStream},
     verify::{PinParseError, SpkiPin},
 };

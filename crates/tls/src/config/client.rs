@@ -8,8 +8,8 @@ use rustls::{
 
 use super::{ConfigError, TlsVersions, alpn, check_alpn};
 use crate::{
-    CertifiedKey, Roots, SpkiPin,
-    provider::provider,
+    CertifiedKey, CipherSuite, Group, KeyLog, Roots, SpkiPin,
+    provider::{provider, provider_with},
     verify::{Checks, ServerVerifier},
 };
 
@@ -38,6 +38,16 @@ pub struct ClientConfig {
     pub alpn: Vec<Vec<u8>>,
     /// The versions of TLS. Default: 1.2 and 1.3.
     pub versions: TlsVersions,
+    /// The cipher suites, the most wanted one first, as they are offered. Default: none are named, and all
+    /// of [`CipherSuite`] are offered.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The groups for the exchange of keys, the most wanted one first, which is the one that is tried without asking. Default:
+    /// none are named, and all of [`Group`] are offered.
+    pub groups: Vec<Group>,
+    /// Whether sessions of earlier connections may go on. Default: yes.
+    pub resumption: bool,
+    /// Where the secrets of connections are logged. Default: nowhere.
+    pub key_log: Option<KeyLog>,
     /// How long a handshake may take, from the moment at which there is a connection.
     ///
     /// Default: [`DEFAULT_HANDSHAKE_TIMEOUT`](Self::DEFAULT_HANDSHAKE_TIMEOUT); `None` waits for as long as the server does.
@@ -64,6 +74,10 @@ impl ClientConfig {
             certificate: None,
             alpn: Vec::new(),
             versions: TlsVersions::default(),
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            resumption: true,
+            key_log: None,
             handshake_timeout: Some(Self::DEFAULT_HANDSHAKE_TIMEOUT),
             accept_any_certificate: false,
             accept_any_name: false,
@@ -95,6 +109,34 @@ impl ClientConfig {
     #[must_use]
     pub fn with_versions(mut self, versions: TlsVersions) -> Self {
         self.versions = versions;
+        self
+    }
+
+    /// Sets [`cipher_suites`](Self::cipher_suites).
+    #[must_use]
+    pub fn with_cipher_suites(mut self, suites: impl IntoIterator<Item = CipherSuite>) -> Self {
+        self.cipher_suites = suites.into_iter().collect();
+        self
+    }
+
+    /// Sets [`groups`](Self::groups).
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
+        self.groups = groups.into_iter().collect();
+        self
+    }
+
+    /// Sets [`resumption`](Self::resumption).
+    #[must_use]
+    pub fn with_resumption(mut self, resumption: bool) -> Self {
+        self.resumption = resumption;
+        self
+    }
+
+    /// Sets [`key_log`](Self::key_log).
+    #[must_use]
+    pub fn with_key_log(mut self, log: KeyLog) -> Self {
+        self.key_log = Some(log);
         self
     }
 
@@ -133,7 +175,7 @@ impl ClientConfig {
             },
             algorithms: provider().signature_verification_algorithms,
         };
-        let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(provider()))
+        let builder = rustls::ClientConfig::builder_with_provider(provider_with(&self.cipher_suites, &self.groups)?)
             .with_protocol_versions(self.versions.supported())
             .map_err(library)?
             .dangerous()
@@ -143,8 +185,15 @@ impl ClientConfig {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&self.alpn);
-        // The library counts sessions, of which it keeps up to 8 for each server.
-        config.resumption = Resumption::in_memory_sessions(8 * Self::REMEMBERED_SERVERS);
+        config.resumption = if self.resumption {
+            // The library counts sessions, of which it keeps up to 8 for each server.
+            Resumption::in_memory_sessions(8 * Self::REMEMBERED_SERVERS)
+        } else {
+            Resumption::disabled()
+        };
+        if let Some(log) = &self.key_log {
+            config.key_log = Arc::new(log.clone());
+        }
         Ok(CompiledClient { config: Arc::new(config), settings: self })
     }
 

@@ -1,5 +1,7 @@
 use chaski_core::BoxError;
 
+use crate::{CipherSuite, Group};
+
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,6 +12,12 @@ pub enum ConfigError {
     /// The name of an application protocol has no byte, or more than 255 (RFC 7301 section 3.1).
     #[error("`{0}` cannot be the name of an application protocol")]
     ApplicationProtocol(String),
+    /// The cipher suite is unknown, or not in what this program was built with.
+    #[error("there is no cipher suite {0} here")]
+    CipherSuite(CipherSuite),
+    /// The group is unknown, or not in what this program was built with: `ring` has no post-quantum one.
+    #[error("there is no key exchange group {0} here")]
+    Group(Group),
     /// The library refuses the settings.
     #[error("the settings of TLS do not fit together")]
     Library(#[source] BoxError),

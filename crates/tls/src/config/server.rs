@@ -1,15 +1,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rustls::{
-    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign,
 };
 use tokio::sync::Semaphore;
 
 use super::{ConfigError, TlsVersions, alpn, check_alpn};
 use crate::{
-    Certificates, CertifiedKey, Roots,
-    provider::{provider, ticketer},
+    Certificates, CertifiedKey, CipherSuite, Group, KeyLog, Roots,
+    provider::{provider, provider_with, ticketer},
     verify::ClientVerifier,
 };
 
@@ -39,6 +39,18 @@ pub struct ServerConfig {
     pub alpn: Vec<Vec<u8>>,
     /// The versions of TLS. Default: 1.2 and 1.3.
     pub versions: TlsVersions,
+    /// The cipher suites, the most wanted one first, and that order goes before the
+    /// client's. Default: none are named, all of [`CipherSuite`] may be used, and the client's order decides: it knows whether it
+    /// has AES in hardware.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The groups for the exchange of keys, the most wanted one first. Default: none are named, and all of [`Group`] may be
+    /// used.
+    pub groups: Vec<Group>,
+    /// Whether sessions of earlier connections may go on, with tickets, whose keys change every six hours, or for TLS 1.2 from
+    /// memory. Default: yes.
+    pub resumption: bool,
+    /// Where the secrets of connections are logged. Default: nowhere.
+    pub key_log: Option<KeyLog>,
     /// How long a handshake may take, from the call on, with the wait for its turn. Bytes that arrive do not put it off.
     ///
     /// Default: [`DEFAULT_HANDSHAKE_TIMEOUT`](Self::DEFAULT_HANDSHAKE_TIMEOUT); `None` waits for as long as the client does.
@@ -78,6 +90,10 @@ impl ServerConfig {
             client_auth: ClientAuth::None,
             alpn: Vec::new(),
             versions: TlsVersions::default(),
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            resumption: true,
+            key_log: None,
             handshake_timeout: Some(Self::DEFAULT_HANDSHAKE_TIMEOUT),
             max_handshakes: Self::DEFAULT_MAX_HANDSHAKES,
         }
@@ -104,6 +120,34 @@ impl ServerConfig {
         self
     }
 
+    /// Sets [`cipher_suites`](Self::cipher_suites).
+    #[must_use]
+    pub fn with_cipher_suites(mut self, suites: impl IntoIterator<Item = CipherSuite>) -> Self {
+        self.cipher_suites = suites.into_iter().collect();
+        self
+    }
+
+    /// Sets [`groups`](Self::groups).
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
+        self.groups = groups.into_iter().collect();
+        self
+    }
+
+    /// Sets [`resumption`](Self::resumption).
+    #[must_use]
+    pub fn with_resumption(mut self, resumption: bool) -> Self {
+        self.resumption = resumption;
+        self
+    }
+
+    /// Sets [`key_log`](Self::key_log).
+    #[must_use]
+    pub fn with_key_log(mut self, log: KeyLog) -> Self {
+        self.key_log = Some(log);
+        self
+    }
+
     /// Sets [`handshake_timeout`](Self::handshake_timeout).
     #[must_use]
     pub fn with_handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
@@ -120,7 +164,7 @@ impl ServerConfig {
 
     pub(crate) fn compile(self) -> Result<CompiledServer, ConfigError> {
         check_alpn(&self.alpn)?;
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(provider()))
+        let builder = rustls::ServerConfig::builder_with_provider(provider_with(&self.cipher_suites, &self.groups)?)
             .with_protocol_versions(self.versions.supported())
             .map_err(|error| ConfigError::Library(error.into()))?;
         let builder = match self.client_auth.verifier()? {
@@ -129,7 +173,16 @@ impl ServerConfig {
         };
         let mut config = builder.with_cert_resolver(Arc::new(NoKey));
         config.alpn_protocols.clone_from(&self.alpn);
-        config.ticketer = ticketer().map_err(|error| ConfigError::Library(error.into()))?;
+        config.ignore_client_order = !self.cipher_suites.is_empty();
+        if self.resumption {
+            config.ticketer = ticketer().map_err(|error| ConfigError::Library(error.into()))?;
+        } else {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        if let Some(log) = &self.key_log {
+            config.key_log = Arc::new(log.clone());
+        }
         let turns = self.max_handshakes.clamp(1, Semaphore::MAX_PERMITS);
         Ok(CompiledServer { base: Base(config), turns: Arc::new(Semaphore::new(turns)), settings: self })
     }
@@ -141,6 +194,10 @@ impl fmt::Debug for ServerConfig {
             .field("client_auth", &self.client_auth)
             .field("alpn", &self.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>())
             .field("versions", &self.versions)
+            .field("cipher_suites", &self.cipher_suites)
+            .field("groups", &self.groups)
+            .field("resumption", &self.resumption)
+            .field("key_log", &self.key_log)
             .field("handshake_timeout", &self.handshake_timeout)
             .field("max_handshakes", &self.max_handshakes)
             .finish_non_exhaustive()

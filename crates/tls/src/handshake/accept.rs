@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use chaski_core::{Conn, Domain, Io, ShutdownSignal};
+use chaski_core::{Conn, Domain, Io, ShutdownSignal, display_chain};
 use rustls::{
     Connection, Error,
     server::{Accepted, AcceptedAlert},
@@ -19,19 +19,35 @@ use tokio::{
 };
 
 use super::{in_time, record};
-use crate::{AcceptLayer, Alert, TlsError, TlsStream, config::CompiledServer, stream::Reader};
+use crate::{AcceptLayer, Alert, TlsError, TlsStream, config::CompiledServer, stats::Counts, stream::Reader};
 
 /// The most bytes of a refused client that are read and dropped.
 const LINGER_BYTES: u64 = 64 * 1024;
 
 /// Does the handshake, in the time that it has, unless the server stops meanwhile.
-pub(crate) async fn accept<I: Io>(server: Arc<CompiledServer>, conn: Conn<I>) -> Result<Conn<TlsStream<I>>, TlsError> {
+pub(crate) async fn accept<I: Io>(
+    server: Arc<CompiledServer>,
+    counts: &Counts,
+    conn: Conn<I>,
+) -> Result<Conn<TlsStream<I>>, TlsError> {
+    let accepted = accept_uncounted(&server, counts, conn).await;
+    accepted.inspect_err(|error| {
+        counts.failed();
+        tracing::debug!(error = %display_chain(error), "refused a TLS client");
+    })
+}
+
+async fn accept_uncounted<I: Io>(
+    server: &CompiledServer,
+    counts: &Counts,
+    conn: Conn<I>,
+) -> Result<Conn<TlsStream<I>>, TlsError> {
     let Conn { io, ext } = conn;
-    let handshake = in_time(server.settings.handshake_timeout, handshake(&server, io));
+    let handshake = in_time(server.settings.handshake_timeout, handshake(server, io));
     let done = unless_draining(ext.get::<ShutdownSignal>().cloned(), handshake).await;
     match done.ok_or(TlsError::Draining)?? {
         Ok(stream) => {
-            record(&stream, server_name(stream.connection()), &ext);
+            record(&stream, server_name(stream.connection()), counts, &ext);
             Ok(Conn { io: stream, ext })
         }
         Err(refused) => Err(refused.tell().await),
