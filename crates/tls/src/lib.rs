@@ -17,7 +17,9 @@
 //! - [`TlsError`] says what went wrong, with whose certificate.
 //! - [`hello`] turns the first bytes of a TLS connection into a [`ClientHello`](hello::ClientHello): server name, ALPN,
 //!   versions, cipher suites, extensions in order, groups, and the fingerprints JA3 and JA4. It does no IO and needs no
-//!   runtime and no TLS library: without features it is all there is.
+//!   runtime. It needs no TLS library either: without features it is all there is.
+//! - [`PeekTlsLayer`] reads the hello of a connection and hands the connection on from its first byte, with the hello as a fact.
+//! - [`SniRouter`] hands connections to services by the name of the server, without ending TLS.
 //!
 //! # Example
 //!
@@ -69,17 +71,19 @@
 //! # Cancellation
 //!
 //! Dropping a handshake's future drops the connection. A [`TlsStream`] is as cancel safe as a socket.
+//! A connection whose hello is read is dropped with the future that reads.
 //!
 //! # Limits
 //!
 //! | bound | default | knob |
 //! |---|---|---|
 //! | a ClientHello with the headers of its records | [`ClientHelloDecoder::DEFAULT_LIMIT`](hello::ClientHelloDecoder::DEFAULT_LIMIT) | `with_limit` |
+//! | time until a hello is there | [`PeekTlsLayer::DEFAULT_TIMEOUT`] | `with_timeout` |
 //! | a handshake, from its begin to its end | 10 s | [`ServerConfig::handshake_timeout`], [`ClientConfig::handshake_timeout`] |
 //! | handshakes under way on a server | 1,024 | [`ServerConfig::max_handshakes`] |
 //! | a message of the handshake | 64 KiB | fixed, by the library |
 //! | encrypted bytes that wait to be written | 64 KiB | fixed, by the library |
-//! | how long a refused client is read on from, and what is read | 1 s, 64 KiB | fixed, see [`AcceptLayer`] |
+//! | how long a refused client is read on from, and what is read | 1 s, 64 KiB | fixed, see [`AcceptLayer`] and [`SniRouter`] |
 //! | how long shutting down may take | 10 s | fixed, [`TlsStream::CLOSE_TIMEOUT`] |
 //! | servers whose sessions a client remembers | 256, with 8 sessions each | fixed |
 //! | sessions of TLS 1.2 that a server remembers for clients without tickets | 256 | fixed, by the library |
@@ -99,7 +103,8 @@
 //! | RFC 9325 | what is safe to use | done: no version below 1.2, no suite without forward secrecy |
 //! | RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2 | ClientHello | read, also without extensions; the SSL 2.0 form is not |
 //! | RFC 8446 section 5.1 | records | a hello may be spread over several; empty and too long ones are refused |
-//! | RFC 6066 section 3 | server name | read; what is no DNS name is kept as bytes alone |
+//! | RFC 6066 section 3 | server name | read; what is no DNS name is kept as bytes alone. `unrecognized_name` when there is no route |
+//! | RFC 9525 section 6.3 | wildcards | one label, the first, in the names of routes |
 //! | RFC 7301 section 3.1 | ALPN | read |
 //! | RFC 8701 | GREASE | known, and left out of fingerprints |
 //! | RFC 9849 section 5 | encrypted ClientHello | that there is one is seen |
@@ -107,10 +112,18 @@
 //! | JA4 | client fingerprint of TLS over TCP | JA4, JA4_r, JA4_o, JA4_ro; none of JA4S, JA4H and the rest |
 
 pub mod hello;
+#[cfg(feature = "tokio")]
+mod names;
+#[cfg(feature = "tokio")]
+mod peek;
+#[cfg(feature = "tokio")]
+mod refusal;
+#[cfg(feature = "tokio")]
+mod router;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod acceptor;
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(feature = "tokio")]
 mod alert;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod certificates;
@@ -140,7 +153,6 @@ mod verify;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use self::{
     acceptor::{AcceptLayer, Acceptor},
-    alert::Alert,
     certificates::{Certificates, CertifiedKey, LoadError, LoadErrorCause},
     config::{ClientAuth, ClientConfig, ConfigError, ServerConfig, TlsVersions},
     connector::{ConnectLayer, Connector},
@@ -151,4 +163,11 @@ pub use self::{
     stats::HandshakeStats,
     stream::{MaybeTls, TlsStream},
     verify::{PinParseError, SpkiPin},
+};
+#[cfg(feature = "tokio")]
+pub use self::{
+    alert::Alert,
+    names::NameError,
+    peek::{PeekTls, PeekTlsError, PeekTlsLayer},
+    router::{NoRoute, SniRouter},
 };

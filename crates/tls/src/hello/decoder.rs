@@ -108,6 +108,11 @@ impl ClientHelloDecoder {
                 self.give_up();
                 return hello.map(Some);
             }
+            // Another record is at least six bytes. So no byte beyond the limit is ever waited for.
+            if matches!(self.state, State::Header { len: 0, .. }) && self.seen + 6 > self.limit {
+                self.give_up();
+                return Err(ClientHelloError::new(Kind::TooLong { limit: self.limit }, self.seen));
+            }
         }
         Ok(None)
     }

@@ -327,6 +327,19 @@ fn tls_10_a_hello_of_more_than_a_record() {
     assert_eq!(error.position(), stream.len() - (message.len() - (1 << 14)), "at the second record");
 }
 
+/// Whoever reads as many bytes as the limit says has the hello or an error.
+#[test]
+fn no_byte_beyond_the_limit_is_waited_for() {
+    for size in [1, 2, 50, 1 << 14] {
+        let stream = records(&example(&SIGNATURES).message(), size);
+        for limit in 6..stream.len() {
+            let outcome = ClientHelloDecoder::new().with_limit(limit).decode(&stream[..limit]);
+            assert_eq!(outcome.unwrap_err().kind(), ClientHelloErrorKind::TooLong { limit }, "{size} {limit}");
+        }
+        assert!(ClientHelloDecoder::new().with_limit(stream.len()).decode(&stream).unwrap().is_some());
+    }
+}
+
 /// Any byte of a hello may be anything: the outcome is the same however it comes, and it is never a panic.
 #[test]
 fn a_damaged_hello_is_read_alike_in_any_pieces() {

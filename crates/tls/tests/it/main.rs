@@ -5,6 +5,8 @@
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod agree;
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod choices;
 #[cfg(test)]
@@ -27,6 +29,15 @@ mod loading;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod names;
+#[cfg(test)]
+#[cfg(feature = "tokio")]
+mod peek;
+#[cfg(test)]
+#[cfg(feature = "tokio")]
+mod peers;
+#[cfg(test)]
+#[cfg(feature = "tokio")]
+mod router;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod resumption;
