@@ -1,11 +1,13 @@
-//! HTTP/2 on connections that you have: a server on h2, and what is known of its clients.
+//! HTTP/2 on connections that you have: a server and a client's sessions on h2, and what is known of a server's clients.
 //!
-//! Use it to serve HTTP/2 where the protocol is known: by ALPN under TLS, by the preface in clear. It accepts nothing and
-//! decides no protocol.
+//! Use it to speak HTTP/2 where the protocol is known: by ALPN under TLS, by the preface in clear. It accepts and dials nothing
+//! and decides no protocol; for requests to URIs take `chaski-client`, which stands on [`Http2Connector`].
 //!
 //! # The parts
 //!
 //! - [`Http2Server`] is an acceptor: a service of connections that calls a service of requests, many at a time.
+//! - [`Http2Connector`] turns a connector into one whose connections are [`Http2Session`]s, which are services of requests, as
+//!   many at a time as the peer allows.
 //! - [`ConnectProtocol`] is a fact: what an extended CONNECT request asks for.
 //! - [`ErrorCode`] names why a stream or a connection was ended.
 //! - [`Http2Fingerprint`] is a fact: how a client opened its connection, by its settings, its window, its priorities and the
@@ -20,7 +22,7 @@
 //!     http::{Body, Request, Response},
 //!     service_fn,
 //! };
-//! use chaski_http2::Http2Server;
+//! use chaski_http2::{Http2ClientConfig, Http2Server, Http2Session};
 //!
 //! # async fn example() -> Result<(), BoxError> {
 //! let server = Http2Server::new(service_fn(async |request: Request| {
@@ -28,20 +30,14 @@
 //! }));
 //! let (near, far) = tokio::io::duplex(1024);
 //! let client = async {
-//!     // The client of the crate h2, as any other.
-//!     let (mut client, connection) = h2::client::handshake(near).await?;
-//!     let request = http::Request::get("http://localhost/hello").body(())?;
-//!     let (response, _) = client.send_request(request, true)?;
-//!     drop(client);
-//!     let exchange = async {
-//!         let mut body = response.await?.into_body();
-//!         let data = body.data().await.ok_or("no data")??;
-//!         assert_eq!(data, "/hello");
-//!         Ok::<_, BoxError>(())
-//!     };
-//!     let (driven, exchanged) = tokio::join!(connection, exchange);
-//!     driven?;
-//!     exchanged
+//!     let session = Http2Session::handshake(Conn::new(near), Http2ClientConfig::default()).await?;
+//!     let get = |uri| http::Request::get(uri).body(Body::empty());
+//!     // Both at once, on the one connection.
+//!     let (first, second) = (get("http://localhost/first")?, get("http://localhost/second")?);
+//!     let (first, second) = tokio::try_join!(session.serve(first), session.serve(second))?;
+//!     assert_eq!(first.into_body().collect(100).await?, "/first");
+//!     assert_eq!(second.into_body().collect(100).await?, "/second");
+//!     Ok::<_, BoxError>(())
 //! };
 //! let (served, asked) = tokio::join!(server.serve(Conn::new(far)), client);
 //! asked?;
@@ -74,7 +70,8 @@
 //!
 //! # Cancellation
 //!
-//! Dropping the server's future closes the connection and drops all calls to its service.
+//! Dropping the server's future closes the connection and drops all calls to its service. Dropping a request's future, or a
+//! response's body before its end, resets that stream and leaves the session as it is.
 //!
 //! # Limits
 //!
@@ -85,6 +82,9 @@
 //! | unread bodies, on a stream and on a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
 //! | streamed answers that wait to be written, of a stream and of a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
 //! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
+//! | unread responses, of a stream and of a connection; the fields of a head | 1 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
+//! | streamed requests that wait to be written, of a connection | 1 MiB | fixed |
+//! | how long a server may take, for each phase; informational responses | | [`Http2ClientConfig`] |
 //! | what is polled, taken in and read of a connection before others have their turn | 128 calls, 64 streams, 256 KiB | fixed |
 //! | bytes, settings and priority frames of a fingerprint | [`FingerprintReader::MAX_BYTES`], [`FingerprintReader::MAX_SETTINGS`], [`FingerprintReader::MAX_PRIORITIES`] | fixed; beyond them there is none |
 //!
@@ -95,16 +95,18 @@
 //! | section | what | status |
 //! |---|---|---|
 //! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's |
-//! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down |
+//! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down; a client gives back what was not processed |
 //! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`] |
-//! | RFC 9113 section 8.2.3 | cookies | joined for services |
+//! | RFC 9113 section 8.2.2 | fields of a connection | taken out of what a client sends |
+//! | RFC 9113 section 8.2.3 | cookies | joined for services; split by clients that ask for it |
 //! | RFC 9113 section 8.4 | server push | not done |
 //! | RFC 9113 section 8.5 | CONNECT | a stream becomes an upgraded connection; each direction ends by itself |
 //! | RFC 8441 | extended CONNECT | done, if it is switched on; the protocol is a fact, [`ConnectProtocol`] |
 //! | RFC 9110 section 6.5 | trailers | both ways |
-//! | RFC 9110 section 10.1.1 | Expect | the server asks when the body is read; other expectations get 417 |
-//! | RFC 9110 section 15.2 | informational responses | sent on connections that have facts |
+//! | RFC 9110 section 10.1.1 | Expect | the server asks when the body is read, a client waits for a bounded time; other expectations get 417 |
+//! | RFC 9110 section 15.2 | informational responses | sent on connections that have facts; a client reports them |
 
+mod client;
 mod code;
 mod connect_protocol;
 mod engine;
@@ -112,6 +114,7 @@ mod error;
 mod fingerprint;
 mod server;
 
+pub use client::{Http2ClientConfig, Http2Connector, Http2Error, Http2Session};
 pub use code::ErrorCode;
 pub use connect_protocol::ConnectProtocol;
 pub use error::Http2BodyError;

@@ -32,7 +32,7 @@ pub(crate) struct Wire<I> {
     deadline: Deadline,
 }
 
-/// What is known of a [`Wire`] by the one who drives the connection. One task uses both.
+/// What is known of a [`Wire`] by the one who drives the connection. One task changes it; others may look.
 #[derive(Debug, Default)]
 pub(crate) struct WireState {
     read: AtomicU64,
@@ -52,6 +52,11 @@ impl WireState {
     /// Whether any byte was read.
     pub(crate) fn has_read(&self) -> bool {
         self.read.load(Relaxed) > 0
+    }
+
+    /// How many bytes were written until now.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
     }
 
     /// How many bytes were read and written until now, together: when it stands still, nothing moves.

@@ -1,4 +1,6 @@
-//! The engines over pipes in memory, against the client of h2 and against frames that are written by hand.
+//! The engines over pipes in memory, against the two sides of h2 and against frames that are written by hand.
 
+#[cfg(test)]
+mod client;
 #[cfg(test)]
 mod server;
