@@ -7,7 +7,10 @@ use chaski_core::{BoxError, Conn, Description, IntoBoxError, Io, Layer, Service,
 
 use crate::{
     ClientAuth, ConfigError, HandshakeStats, Negotiated, PeerCertificates, ServerConfig, TlsStream,
-    config::CompiledServer, handshake, stats::Counts,
+    config::{CompiledServer, Source},
+    handshake,
+    hello::ClientHello,
+    stats::Counts,
 };
 
 /// Ends TLS on accepted connections, and gives the service below what is inside.
@@ -36,7 +39,8 @@ use crate::{
 ///
 /// # Facts
 ///
-/// [`Negotiated`], and [`PeerCertificates`] when the client has shown some, go to the scope of the connection.
+/// [`Negotiated`], and [`PeerCertificates`] when the client has shown some, go to the scope of the connection; on request
+/// ([`client_hello`](ServerConfig::client_hello)) [`ClientHello`] too, before the handshake, unless it is there already.
 ///
 /// # Errors
 ///
@@ -148,6 +152,11 @@ where
             ClientAuth::None => node.setting("client_auth", "none"),
             ClientAuth::Optional(_) => node.setting("client_auth", "optional").writes::<PeerCertificates>(),
             ClientAuth::Required(_) => node.setting("client_auth", "required").writes::<PeerCertificates>(),
+        };
+        let node = if settings.client_hello { node.writes::<ClientHello>() } else { node };
+        let node = match &settings.source {
+            Source::Certificates(_) => node,
+            Source::Issuer(issuer) => node.child(issuer.describe().labelled("issuer")),
         };
         node.may_read::<ShutdownSignal>().writes::<Negotiated>().child(self.inner.describe())
     }

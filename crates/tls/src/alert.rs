@@ -13,8 +13,12 @@ impl Alert {
     pub const CERTIFICATE_EXPIRED: Self = Self(45);
     /// The issuer of the certificate is unknown.
     pub const UNKNOWN_CA: Self = Self(48);
+    /// What was sent cannot be read.
+    pub const DECODE_ERROR: Self = Self(50);
     /// The peer speaks none of the versions that were offered.
     pub const PROTOCOL_VERSION: Self = Self(70);
+    /// The peer failed for a reason of its own.
+    pub const INTERNAL_ERROR: Self = Self(80);
     /// The peer does not serve the name that was asked for.
     pub const UNRECOGNIZED_NAME: Self = Self(112);
     /// The peer wants a certificate, and got none.

@@ -36,6 +36,9 @@ pub enum TlsError {
         /// The name in the client's hello.
         server_name: Option<String>,
     },
+    /// The issuer of this server's certificates failed.
+    #[error("no certificate could be had")]
+    Issuer(#[source] BoxError),
     /// The two sides have nothing in common of what both need.
     #[error("no {what} in common with the peer")]
     NothingInCommon {

@@ -7,7 +7,7 @@ mod server;
 pub use client::ClientConfig;
 pub(crate) use client::CompiledClient;
 pub use error::ConfigError;
-pub(crate) use server::{Base, CompiledServer};
+pub(crate) use server::{Base, CompiledServer, Source};
 pub use server::{ClientAuth, ServerConfig};
 
 use rustls::{SupportedProtocolVersion, version};

@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use chaski_core::{BoxError, BoxService, IntoBoxError, Service, ServiceExt};
 use rustls::{
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    server::{self, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign,
 };
 use tokio::sync::Semaphore;
@@ -9,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::{ConfigError, TlsVersions, alpn, check_alpn};
 use crate::{
     Certificates, CertifiedKey, CipherSuite, Group, KeyLog, Roots,
+    hello::ClientHello,
     provider::{provider, provider_with, ticketer},
     verify::ClientVerifier,
 };
@@ -29,7 +31,9 @@ use crate::{
 #[non_exhaustive]
 pub struct ServerConfig {
     /// Where the certificates come from.
-    pub certificates: Arc<dyn Certificates>,
+    pub(crate) source: Source,
+    /// Whether the client's hello is recorded, as the fact [`ClientHello`], even when the handshake fails. Default: no.
+    pub client_hello: bool,
     /// Whether clients have to show certificates, and of whom. Default: not.
     pub client_auth: ClientAuth,
     /// The application protocols that are spoken (ALPN, RFC 7301), the most wanted one first. A client that offers none of
@@ -62,6 +66,13 @@ pub struct ServerConfig {
     pub max_handshakes: usize,
 }
 
+/// Where a server's certificates come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Certificates(Arc<dyn Certificates>),
+    Issuer(BoxService<ClientHello, CertifiedKey, BoxError>),
+}
+
 /// Whether a server's clients have to show certificates.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -85,8 +96,39 @@ impl ServerConfig {
 
     /// A server with these certificates, and defaults in all else.
     pub fn new(certificates: impl Certificates) -> Self {
+        Self::of(Source::Certificates(Arc::new(certificates)))
+    }
+
+    /// A server that asks for a certificate when a client's hello is there, and waits for it: one that may have to be made
+    /// first, or fetched. It is asked for each connection, within the limits of handshakes, so an issuer keeps what it has
+    /// made. A session goes on whatever certificate it began with, as long as the client asks for the same name.
+    ///
+    /// ```
+    /// use chaski_core::{BoxError, service_fn};
+    /// use chaski_tls::{CertifiedKey, ServerConfig, hello::ClientHello};
+    ///
+    /// async fn fetch(name: &str) -> Result<CertifiedKey, BoxError> {
+    ///     # let _ = name;
+    ///     Err("there is no vault".into())
+    /// }
+    ///
+    /// let config = ServerConfig::issued_by(service_fn(async |hello: ClientHello| {
+    ///     let name = hello.server_name().ok_or("the client names no server")?;
+    ///     fetch(name.as_str()).await
+    /// }));
+    /// # let _ = config;
+    /// ```
+    pub fn issued_by<S>(issuer: S) -> Self
+    where
+        S: Service<ClientHello, Output = CertifiedKey, Error: IntoBoxError>,
+    {
+        Self::of(Source::Issuer(BoxService::new(issuer.map_err(IntoBoxError::into_box_error))))
+    }
+
+    fn of(source: Source) -> Self {
         Self {
-            certificates: Arc::new(certificates),
+            source,
+            client_hello: false,
             client_auth: ClientAuth::None,
             alpn: Vec::new(),
             versions: TlsVersions::default(),
@@ -97,6 +139,13 @@ impl ServerConfig {
             handshake_timeout: Some(Self::DEFAULT_HANDSHAKE_TIMEOUT),
             max_handshakes: Self::DEFAULT_MAX_HANDSHAKES,
         }
+    }
+
+    /// Sets [`client_hello`](Self::client_hello).
+    #[must_use]
+    pub fn with_client_hello(mut self, record: bool) -> Self {
+        self.client_hello = record;
+        self
     }
 
     /// Sets [`client_auth`](Self::client_auth).
@@ -191,6 +240,7 @@ impl ServerConfig {
 impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
+            .field("client_hello", &self.client_hello)
             .field("client_auth", &self.client_auth)
             .field("alpn", &self.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>())
             .field("versions", &self.versions)
@@ -249,7 +299,7 @@ impl Base {
 struct NoKey;
 
 impl ResolvesServerCert for NoKey {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
+    fn resolve(&self, _: server::ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
         None
     }
 }
@@ -258,7 +308,7 @@ impl ResolvesServerCert for NoKey {
 struct OneKey(Arc<sign::CertifiedKey>);
 
 impl ResolvesServerCert for OneKey {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
+    fn resolve(&self, _: server::ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
         Some(Arc::clone(&self.0))
     }
 }

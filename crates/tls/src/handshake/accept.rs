@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use chaski_core::{Conn, Domain, Io, ShutdownSignal, display_chain};
+use chaski_core::{BoxError, BoxService, Conn, Domain, Extensions, Io, Service, ShutdownSignal, display_chain};
 use rustls::{
     Connection, Error,
     server::{Accepted, AcceptedAlert},
@@ -19,7 +19,13 @@ use tokio::{
 };
 
 use super::{in_time, record};
-use crate::{AcceptLayer, Alert, TlsError, TlsStream, config::CompiledServer, stats::Counts, stream::Reader};
+use crate::{
+    AcceptLayer, Alert, CertifiedKey, ServerConfig, TlsError, TlsStream,
+    config::{CompiledServer, Source},
+    hello::{ClientHello, ClientHelloDecoder, ClientHelloError},
+    stats::Counts,
+    stream::Reader,
+};
 
 /// The most bytes of a refused client that are read and dropped.
 const LINGER_BYTES: u64 = 64 * 1024;
@@ -43,7 +49,7 @@ async fn accept_uncounted<I: Io>(
     conn: Conn<I>,
 ) -> Result<Conn<TlsStream<I>>, TlsError> {
     let Conn { io, ext } = conn;
-    let handshake = in_time(server.settings.handshake_timeout, handshake(server, io));
+    let handshake = in_time(server.settings.handshake_timeout, handshake(server, io, &ext));
     let done = unless_draining(ext.get::<ShutdownSignal>().cloned(), handshake).await;
     match done.ok_or(TlsError::Draining)?? {
         Ok(stream) => {
@@ -54,19 +60,35 @@ async fn accept_uncounted<I: Io>(
     }
 }
 
-async fn handshake<I: Io>(server: &CompiledServer, mut io: I) -> Result<TlsStream<I>, Refused<I>> {
-    let hello = match read_hello(&mut io).await {
+async fn handshake<I: Io>(server: &CompiledServer, mut io: I, scope: &Extensions) -> Result<TlsStream<I>, Refused<I>> {
+    let CompiledServer { base, turns, settings } = server;
+    let mut tap = Tap::new(settings, scope);
+    let hello = match read_hello(&mut io, &mut tap).await {
         Ok(hello) => hello,
         Err((error, alert)) => return Err(Refused { error, left: Left::Io(io, alert) }),
     };
+    if settings.client_hello
+        && let Some(seen) = &tap.hello
+    {
+        scope.insert(seen.clone());
+    }
     // From here on a client costs more than the bytes that it has sent. Nobody closes the semaphore.
-    let _turn = server.turns.acquire().await;
+    let _turn = turns.acquire().await;
     let name = hello.client_hello().server_name().map(str::to_ascii_lowercase);
-    let Some(key) = server.settings.certificates.find(name.as_deref()) else {
-        let error = TlsError::NoServerCertificate { server_name: name };
-        return Err(Refused { error, left: Left::Io(io, fatal(Alert::UNRECOGNIZED_NAME)) });
+    let key = match &settings.source {
+        Source::Certificates(certificates) => match certificates.find(name.as_deref()) {
+            Some(key) => key,
+            None => {
+                let error = TlsError::NoServerCertificate { server_name: name };
+                return Err(Refused { error, left: Left::Io(io, fatal(Alert::UNRECOGNIZED_NAME)) });
+            }
+        },
+        Source::Issuer(issuer) => match tap.issue(issuer, scope).await {
+            Ok(key) => key,
+            Err((error, alert)) => return Err(Refused { error, left: Left::Io(io, fatal(alert)) }),
+        },
     };
-    match hello.into_connection(key.server_config(&server.base)) {
+    match hello.into_connection(key.server_config(base)) {
         Ok(tls) => {
             let mut stream = TlsStream::new(io, tls);
             match stream.handshake().await {
@@ -82,11 +104,11 @@ async fn handshake<I: Io>(server: &CompiledServer, mut io: I) -> Result<TlsStrea
 }
 
 /// Reads the client's hello; an error comes with the alert that answers it.
-async fn read_hello<I: Io>(io: &mut I) -> Result<Accepted, (TlsError, Vec<u8>)> {
+async fn read_hello<I: Io>(io: &mut I, tap: &mut Tap) -> Result<Accepted, (TlsError, Vec<u8>)> {
     let mut acceptor = rustls::server::Acceptor::default();
     poll_fn(|cx| {
         loop {
-            match acceptor.read_tls(&mut Reader { io, cx }) {
+            match acceptor.read_tls(&mut Tapped { reader: Reader { io, cx }, tap }) {
                 Ok(0) => return Poll::Ready(Err((TlsError::ClosedInHandshake, Vec::new()))),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
@@ -98,6 +120,61 @@ async fn read_hello<I: Io>(io: &mut I) -> Result<Accepted, (TlsError, Vec<u8>)> 
         }
     })
     .await
+}
+
+/// Reads the hello too, as it passes by: the library tells little of it.
+struct Tap {
+    decoder: Option<ClientHelloDecoder>,
+    hello: Option<ClientHello>,
+    error: Option<ClientHelloError>,
+}
+
+impl Tap {
+    /// Reads nothing where nobody wants it, or where somebody has done it before.
+    fn new(settings: &ServerConfig, scope: &Extensions) -> Self {
+        let wanted = settings.client_hello || matches!(settings.source, Source::Issuer(_));
+        let decoder = (wanted && scope.get::<ClientHello>().is_none()).then(ClientHelloDecoder::new);
+        Self { decoder, hello: None, error: None }
+    }
+
+    fn see(&mut self, bytes: &[u8]) {
+        if let Some(decoder) = &mut self.decoder {
+            match decoder.decode(bytes) {
+                Ok(None) => return,
+                Ok(hello) => self.hello = hello,
+                Err(error) => self.error = Some(error),
+            }
+            self.decoder = None;
+        }
+    }
+
+    async fn issue(
+        self,
+        issuer: &BoxService<ClientHello, CertifiedKey, BoxError>,
+        scope: &Extensions,
+    ) -> Result<CertifiedKey, (TlsError, Alert)> {
+        match self.hello.or_else(|| scope.get().cloned()) {
+            Some(hello) => issuer.serve(hello).await.map_err(|error| (TlsError::Issuer(error), Alert::INTERNAL_ERROR)),
+            None => {
+                // The library has read it, so it is nearly one.
+                let why = self.error.map_or_else(|| "there is no ClientHello".into(), BoxError::from);
+                Err((TlsError::Protocol(why), Alert::DECODE_ERROR))
+            }
+        }
+    }
+}
+
+struct Tapped<'a, R> {
+    reader: R,
+    tap: &'a mut Tap,
+}
+
+impl<R: io::Read> io::Read for Tapped<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(buf)?;
+        self.tap.see(&buf[..n]);
+        Ok(n)
+    }
 }
 
 fn told((error, mut alert): (Error, AcceptedAlert)) -> (TlsError, Vec<u8>) {
