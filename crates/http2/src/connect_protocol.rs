@@ -2,7 +2,8 @@ use std::{fmt, sync::Arc};
 
 /// The protocol that an extended CONNECT request asks for (RFC 8441 section 4): its `:protocol`, such as `websocket`.
 ///
-/// A server adds it as a fact to the request's scope. A CONNECT request without it asks for a plain tunnel.
+/// A server adds it as a fact to the request's scope; a client's session sends what it finds there. A CONNECT request without
+/// it asks for a plain tunnel.
 ///
 /// ```
 /// use chaski_http2::ConnectProtocol;

@@ -8,7 +8,7 @@
 //! - [`Http2Server`] is an acceptor: a service of connections that calls a service of requests, many at a time.
 //! - [`Http2Connector`] turns a connector into one whose connections are [`Http2Session`]s, which are services of requests, as
 //!   many at a time as the peer allows.
-//! - [`ConnectProtocol`] is a fact: what an extended CONNECT request asks for.
+//! - [`ConnectProtocol`] is a fact: what an extended CONNECT request asks for, of a server's service or of a client's session.
 //! - [`ErrorCode`] names why a stream or a connection was ended.
 //! - [`Http2Fingerprint`] is a fact: how a client opened its connection, by its settings, its window, its priorities and the
 //!   order of its pseudo-header fields. A [`FingerprintReader`] reads it, without IO; a [`FingerprintTap`] around a
@@ -101,7 +101,7 @@
 //! | RFC 9113 section 8.2.3 | cookies | joined for services; split by clients that ask for it |
 //! | RFC 9113 section 8.4 | server push | not done |
 //! | RFC 9113 section 8.5 | CONNECT | a stream becomes an upgraded connection; each direction ends by itself |
-//! | RFC 8441 | extended CONNECT | done, if it is switched on; the protocol is a fact, [`ConnectProtocol`] |
+//! | RFC 8441 | extended CONNECT | done, if it is switched on, or the client's peer offers it; the protocol is a fact, [`ConnectProtocol`] |
 //! | RFC 9110 section 6.5 | trailers | both ways |
 //! | RFC 9110 section 10.1.1 | Expect | the server asks when the body is read, a client waits for a bounded time; other expectations get 417 |
 //! | RFC 9110 section 15.2 | informational responses | sent on connections that have facts; a client reports them |

@@ -7,11 +7,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use chaski_core::{
-    Elapsed, SendError,
-    http::{Body, Message, OnInformational, Request, Response},
+    BoxIo, Conn, Elapsed, SendError,
+    http::{Body, Message, OnInformational, Request, Response, Upgraded},
 };
-use h2::{RecvStream, client::ResponseFuture};
+use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::{Method, StatusCode, Version, header};
 use http_body::Body as _;
 use tokio::time::Instant;
@@ -21,14 +22,17 @@ use super::{
     body::ResponseBody,
     fields,
     shared::Slot,
+    tunnel::ClientTunnel,
     upload::{Terms, Upload},
 };
-use crate::engine::{Deadline, Incoming};
+use crate::engine::{Chunk, Deadline, Incoming, Tunnel};
 
 /// The exchange, from the request to the response's head.
 pub(super) struct Exchange {
     response: ResponseFuture,
     upload: Upload,
+    /// The way to the peer of a CONNECT request.
+    tunnel: Option<SendStream<Chunk>>,
     /// A second handle to a body that is in hand.
     whole: Option<Body>,
     method: Method,
@@ -52,22 +56,28 @@ impl Exchange {
         let body = request.body();
         let length = body.size_hint().exact();
         let head = fields::head(request, length, config.split_cookies)?;
-        let end = body.is_end_stream();
-        let hold = !end && expects_continue(request);
-        let opened = slot.open(head, end)?;
+        let connect = *request.method() == Method::CONNECT;
+        let empty = body.is_end_stream();
+        if connect && !empty {
+            return Err(Http2Error::Request("a CONNECT request has no body"));
+        }
+        let hold = !empty && expects_continue(request);
+        let opened = slot.open(head, empty && !connect)?;
         let whole = request.body().replay();
         let body = std::mem::take(request.body_mut());
-        let upload = match end {
+        let (upload, tunnel) = match (connect, empty) {
+            (true, _) => (Upload::none(), Some(opened.stream)),
             // Without this handle h2 resets a stream that is given up by itself.
-            true => Upload::none(),
-            false => {
+            (false, true) => (Upload::none(), None),
+            (false, false) => {
                 let (room, write_timeout) = (Arc::clone(&slot.shared().room), config.write_timeout);
-                Upload::new(opened.stream, body, Terms { length, room, write_timeout }, hold)
+                (Upload::new(opened.stream, body, Terms { length, room, write_timeout }, hold), None)
             }
         };
         let method = request.method().clone();
         let (response, written) = (opened.response, opened.written);
-        Ok(Self { response, upload, whole, method, deadline: Deadline::default(), written, informational: 0, slot })
+        let deadline = Deadline::default();
+        Ok(Self { response, upload, tunnel, whole, method, deadline, written, informational: 0, slot })
     }
 
     /// Sends the request's body and waits for the response's head, both at once.
@@ -146,7 +156,7 @@ impl Exchange {
 
     /// The response, which takes along what is left of the exchange.
     pub(super) async fn respond(self, head: Response<RecvStream>) -> Response {
-        let Self { response: future, upload, method, slot, .. } = self;
+        let Self { response: future, upload, tunnel, method, slot, .. } = self;
         let (head, stream) = head.into_parts();
         let mut response = Response::new(Body::empty());
         *response.status_mut() = head.status;
@@ -155,6 +165,19 @@ impl Exchange {
         let shared = slot.shared();
         if !shared.ext.is_empty() {
             response.set_scope(shared.ext.fork());
+        }
+        match tunnel {
+            // RFC 9113 section 8.5.
+            Some(sender) if response.status().is_success() => {
+                let tunnel = Tunnel::new(sender, stream, Arc::clone(&shared.room));
+                drop(future);
+                let io: BoxIo = Box::new(ClientTunnel::new(tunnel, slot));
+                Upgraded::attach(Conn { io, ext: response.fork_scope() }, &mut response);
+                return response;
+            }
+            // It was refused: nothing follows.
+            Some(mut sender) => drop(sender.send_data(Chunk::small(Bytes::new()), true)),
+            None => {}
         }
         if stream.is_end_stream() {
             // The stream goes before its slot does.

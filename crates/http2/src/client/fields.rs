@@ -1,8 +1,13 @@
 //! The head of a request, as HTTP/2 has it.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use chaski_core::http::Message;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
+    uri::{self, Authority},
+};
 
 use super::Http2Error;
+use crate::ConnectProtocol;
 
 /// The head that is sent for `request`, whose body has `length` bytes if that is known.
 ///
@@ -14,25 +19,53 @@ pub(super) fn head<B>(
     length: Option<u64>,
     split_cookies: bool,
 ) -> Result<Request<()>, Http2Error> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.version_mut() = Version::HTTP_2;
+    *head.headers_mut() = fields(request.headers(), split_cookies);
     let uri = request.uri();
-    let (Some(_), Some(authority)) = (uri.scheme(), uri.authority()) else {
-        return Err(Http2Error::Request("its URI has no scheme and authority"));
-    };
+    let Some(authority) = uri.authority() else { return Err(Http2Error::Request("its URI has no authority")) };
     // RFC 9113 section 8.3.1.
     if authority.as_str().contains('@') {
         return Err(Http2Error::Request("its URI has userinfo"));
     }
-    let mut head = Request::new(());
-    *head.method_mut() = request.method().clone();
+    let protocol = extended(request);
+    if *request.method() == Method::CONNECT && protocol.is_none() {
+        *head.uri_mut() = connect_target(authority)?;
+        return Ok(head);
+    }
+    if uri.scheme().is_none() {
+        return Err(Http2Error::Request("its URI has no scheme"));
+    }
     *head.uri_mut() = uri.clone();
-    *head.version_mut() = Version::HTTP_2;
-    *head.headers_mut() = fields(request.headers(), split_cookies);
-    // RFC 9110 section 8.6: a length for what has a body, and for methods that would be expected to have one.
-    let expected = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
-    if let Some(length) = length.filter(|length| *length > 0 || expected) {
-        head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    match protocol {
+        Some(protocol) => {
+            head.extensions_mut().insert(h2::ext::Protocol::from(protocol.as_str()));
+        }
+        None => {
+            // RFC 9110 section 8.6: a length for what has a body, and for methods that would be expected to have one.
+            let expected = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+            if let Some(length) = length.filter(|length| *length > 0 || expected) {
+                head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            }
+        }
     }
     Ok(head)
+}
+
+/// What an extended CONNECT request asks for (RFC 8441 section 4).
+pub(super) fn extended<B>(request: &Request<B>) -> Option<&ConnectProtocol> {
+    if *request.method() == Method::CONNECT { request.fact::<ConnectProtocol>() } else { None }
+}
+
+/// RFC 9113 section 8.5: host and port, and nothing else.
+fn connect_target(authority: &Authority) -> Result<Uri, Http2Error> {
+    if authority.port_u16().is_none() {
+        return Err(Http2Error::Request("a CONNECT request names a port"));
+    }
+    let mut parts = uri::Parts::default();
+    parts.authority = Some(authority.clone());
+    Uri::from_parts(parts).map_err(|_| Http2Error::Request("its URI is none"))
 }
 
 /// The fields that are sent: without those of one connection (RFC 9113 section 8.2.2), and without Host, as `:authority` has

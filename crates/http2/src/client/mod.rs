@@ -4,6 +4,7 @@
 //! Connect -> Http2Connector -> Http2Session        session.rs
 //!              Request -> Exchange -> Response      fields.rs, exchange.rs, upload.rs
 //!                            body: ResponseBody     body.rs
+//!                            CONNECT: ClientTunnel  tunnel.rs
 //! ```
 //!
 //! `driver.rs` is the one task of a connection, which reads and writes for all its streams; `shared.rs` is what they tell each
@@ -17,6 +18,7 @@ mod exchange;
 mod fields;
 mod session;
 mod shared;
+mod tunnel;
 mod upload;
 
 pub use config::Http2ClientConfig;

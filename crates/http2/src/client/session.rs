@@ -12,7 +12,7 @@ use chaski_core::{
 };
 use tokio::time::timeout;
 
-use super::{Http2ClientConfig, Http2Error, driver::Driver, exchange::Exchange, shared::Shared};
+use super::{Http2ClientConfig, Http2Error, driver::Driver, exchange::Exchange, fields, shared::Shared};
 use crate::engine::Wire;
 
 /// A client's HTTP/2 connection: sends requests, as many at a time as the peer allows, and gives their responses.
@@ -30,11 +30,16 @@ use crate::engine::Wire;
 ///   and the upload is not, the rest is not sent and the stream is reset.
 /// - With `Expect: 100-continue` the body waits for `100`, and for
 ///   [`expect_timeout`](Http2ClientConfig::expect_timeout) at most. After a final response that comes first it is not sent.
+/// - CONNECT goes without a body, to an authority with a port. With a [`ConnectProtocol`](crate::ConnectProtocol) in its scope it
+///   is an extended one (RFC 8441), to an absolute URI; that waits for the peer's settings, and is not sent to a peer that does
+///   not offer it.
 ///
 /// # Responses
 ///
 /// - Informational ones go to the request's [`OnInformational`](chaski_core::http::OnInformational); `100` is
 ///   the session's own.
+/// - A `2xx` to CONNECT carries the stream as [`Upgraded`](chaski_core::http::Upgraded) connection: each direction ends by
+///   itself, a write waits for the peer's window. It has a slot for as long as it lives.
 /// - Their scope is a child of the connection's, if that has facts.
 /// - One that is whole when its head is looked at has its body in hand, and its slot is free before `serve` returns. Else that is so
 ///   when the last frame of its body is taken.
@@ -121,6 +126,9 @@ impl Service<Request> for Http2Session {
     type Error = SendError<Request>;
 
     async fn serve(&self, mut request: Request) -> Result<Response, SendError<Request>> {
+        if fields::extended(&request).is_some() {
+            poll_fn(|cx| self.shared.poll_greeted(cx)).await;
+        }
         let begun = self.shared.reserve().and_then(|slot| Exchange::begin(slot, &mut request));
         let mut exchange = match begun {
             Ok(exchange) => exchange,

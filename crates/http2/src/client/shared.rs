@@ -16,6 +16,7 @@ use chaski_core::{Elapsed, Extensions, SessionState};
 use h2::{
     SendStream,
     client::{ResponseFuture, SendRequest},
+    ext::Protocol,
 };
 use http::Request;
 
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     in_use: AtomicUsize,
     /// How many the peer allows.
     limit: AtomicUsize,
+    /// The peer has said something, and that is its settings (RFC 9113 section 3.4).
+    greeted: AtomicBool,
     /// Whether a request was ever sent.
     used: AtomicBool,
     /// Why this side gave the connection up.
@@ -61,6 +64,8 @@ pub(super) struct Shared {
 struct Wakers {
     watcher: Option<Waker>,
     driver: Option<Waker>,
+    /// Those who wait for the peer's first word.
+    greeted: Vec<Waker>,
 }
 
 /// The right to have one stream, held until nothing of it is left.
@@ -91,6 +96,7 @@ impl Shared {
             phase: AtomicU8::new(OPEN),
             in_use: AtomicUsize::new(0),
             limit,
+            greeted: AtomicBool::new(false),
             used: AtomicBool::new(false),
             stalled: OnceLock::new(),
             version: AtomicU64::new(0),
@@ -142,6 +148,7 @@ impl Shared {
     /// The connection has ended.
     pub(super) fn close(&self) {
         self.advance(CLOSED);
+        self.greet();
         let requests = lock(&self.requests).take();
         drop(requests);
     }
@@ -166,8 +173,30 @@ impl Shared {
         self.used.load(Relaxed)
     }
 
+    /// Waits for the peer's first word, or for the end.
+    pub(super) fn poll_greeted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wakers = lock(&self.wakers);
+        if self.greeted.load(SeqCst) || self.phase.load(SeqCst) == CLOSED {
+            return Poll::Ready(());
+        }
+        if !wakers.greeted.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.greeted.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn greet(&self) {
+        if !self.greeted.swap(true, SeqCst) {
+            let waiting = std::mem::take(&mut lock(&self.wakers).greeted);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
     /// What has come of the peer's last frames: how many streams it allows, and whether it takes any more.
     pub(super) fn learn(&self, limit: usize) {
+        if self.wire.has_read() {
+            self.greet();
+        }
         if self.limit.swap(limit, SeqCst) != limit {
             self.tell();
         }
@@ -243,6 +272,10 @@ impl Slot {
         let written = self.0.wire.written();
         let mut requests = lock(&self.0.requests);
         let Some(requests) = &mut *requests else { return Err(Http2Error::Draining) };
+        // RFC 8441 section 3: not before the peer has said that it knows it.
+        if head.extensions().get::<Protocol>().is_some() && !requests.is_extended_connect_protocol_enabled() {
+            return Err(Http2Error::Request("the peer does not take extended CONNECT"));
+        }
         let opened = match requests.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => requests.send_request(head, end),
             // h2 still counts a stream whose end is to be written: this one is written right behind it.

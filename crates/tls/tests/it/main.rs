@@ -39,11 +39,11 @@ mod peek;
 #[cfg(feature = "tokio")]
 mod peers;
 #[cfg(test)]
-#[cfg(feature = "tokio")]
-mod router;
-#[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod resumption;
+#[cfg(test)]
+#[cfg(feature = "tokio")]
+mod router;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod support;

@@ -1,6 +1,7 @@
 //! The client side, against a peer that does what a test says.
 
 mod cancel;
+mod connect;
 mod goaway;
 mod peer;
 mod requests;

@@ -105,7 +105,8 @@ async fn h2_13_cookies_are_split_when_asked() {
 async fn what_cannot_be_sent_comes_back() {
     let (session, mut peer) = connected(100).await;
     for (uri, why) in [
-        ("/path", "the request cannot be sent: its URI has no scheme and authority"),
+        ("/path", "the request cannot be sent: its URI has no authority"),
+        ("a:80", "the request cannot be sent: its URI has no scheme"),
         ("http://user@a/", "the request cannot be sent: its URI has userinfo"),
     ] {
         let request = http::Request::get(uri).body(Body::full("body")).unwrap();
