@@ -77,9 +77,9 @@
 //!
 //! | bound | default | knob |
 //! |---|---|---|
-//! | streams at a time; resets in 10 seconds | 100; 200 | [`Http2ServerConfig`] |
+//! | streams at a time; resets, and frames of no use, of a client in 10 seconds | 100; 200, 1000 | [`Http2ServerConfig`] |
 //! | the fields of a head, the table of header compression | 64 KiB, 4 KiB | [`Http2ServerConfig`]; fixed |
-//! | unread bodies, on a stream and on a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
+//! | unread bodies of requests, on a stream and on a connection | 256 KiB, 1 MiB; both up to 4 MiB for clients that are far away | [`Http2ServerConfig`] |
 //! | streamed answers that wait to be written, of a stream and of a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
 //! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
 //! | unread responses, of a stream and of a connection; the fields of a head | 1 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
@@ -94,7 +94,7 @@
 //!
 //! | section | what | status |
 //! |---|---|---|
-//! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's |
+//! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's; a setting of more than 2^31 - 1 for a window is a PROTOCOL_ERROR to it |
 //! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down; a client gives back what was not processed |
 //! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`] |
 //! | RFC 9113 section 8.2.2 | fields of a connection | taken out of what a client sends |

@@ -14,26 +14,30 @@ impl Budget {
     /// The period: 10 seconds.
     pub(crate) const PERIOD: Duration = Duration::from_secs(10);
 
-    /// Spends one of `max`; whether it was there.
-    pub(crate) fn spend(&mut self, max: u32) -> bool {
-        if self.spent < max {
-            if self.spent == 0 {
-                self.since = Some(Instant::now());
-            }
-            self.spent += 1;
+    /// Spends so many of `max`; whether they were there.
+    pub(crate) fn spend(&mut self, count: u32, max: u32) -> bool {
+        if count == 0 {
+            return true;
+        }
+        if self.spent == 0 {
+            self.since = Some(Instant::now());
+        }
+        let spent = self.spent.saturating_add(count);
+        if spent <= max {
+            self.spent = spent;
             return true;
         }
         let now = Instant::now();
-        let renewed = self.since.is_none_or(|since| now - since >= Self::PERIOD) && max > 0;
+        let renewed = count <= max && self.since.is_none_or(|since| now - since >= Self::PERIOD);
         if renewed {
-            (self.spent, self.since) = (1, Some(now));
+            (self.spent, self.since) = (count, Some(now));
         }
         renewed
     }
 
-    /// Makes up for one.
-    pub(crate) fn earn(&mut self) {
-        self.spent = self.spent.saturating_sub(1);
+    /// Makes up for so many.
+    pub(crate) fn earn(&mut self, count: u32) {
+        self.spent = self.spent.saturating_sub(count);
     }
 }
 
@@ -44,14 +48,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn so_many_in_a_period_and_those_that_are_made_up_for() {
         let mut budget = Budget::default();
-        assert!((0..3).all(|_| budget.spend(3)));
-        assert!(!budget.spend(3));
-        budget.earn();
-        assert!(budget.spend(3));
-        assert!(!budget.spend(3));
+        assert!((0..3).all(|_| budget.spend(1, 3)));
+        assert!(!budget.spend(1, 3));
+        budget.earn(2);
+        assert!(budget.spend(2, 3));
+        assert!(!budget.spend(1, 3));
         tokio::time::advance(Budget::PERIOD).await;
-        assert!((0..3).all(|_| budget.spend(3)));
-        assert!(!budget.spend(3));
-        assert!(!Budget::default().spend(0));
+        assert!(budget.spend(3, 3));
+        assert!(!budget.spend(1, 3));
+        assert!(!Budget::default().spend(4, 3));
     }
 }

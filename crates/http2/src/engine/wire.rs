@@ -17,7 +17,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::Deadline;
+use super::{
+    Budget, Deadline,
+    meter::{Meter, Passed},
+};
 
 /// The most that is read and thrown away of a connection that closes.
 const DRAIN_LIMIT: usize = 1024 * 1024;
@@ -27,6 +30,7 @@ pub(crate) struct Wire<I> {
     io: I,
     state: Arc<WireState>,
     closing: Closing,
+    flood: Flood,
     /// How long it goes on reading behind the end of what it writes.
     linger: Duration,
     deadline: Deadline,
@@ -41,12 +45,24 @@ pub(crate) struct WireState {
     blocked: AtomicBool,
     /// What may still be read in this turn.
     allowance: AtomicUsize,
+    /// More frames came than exchanges account for.
+    flooded: AtomicBool,
 }
 
 impl WireState {
     /// Lets so many bytes be read, and a read more. Beyond them reads are pending, and the task is woken at once.
     pub(crate) fn allow(&self, bytes: usize) {
         self.allowance.store(bytes, Relaxed);
+    }
+
+    /// Whether the peer sends more frames of no use than it may. Nothing is read any more then.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.flooded.load(Relaxed)
+    }
+
+    /// How many bytes were read until now.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
     }
 
     /// Whether any byte was read.
@@ -81,6 +97,38 @@ impl WireState {
     }
 }
 
+/// CVE-2019-9512, CVE-2019-9515 and their like: each PING and each SETTINGS is answered, and every other frame is at least
+/// read, which costs more than to send it. Frames of messages make up for those that come with them: WINDOW_UPDATE for one.
+#[derive(Default)]
+struct Flood {
+    incoming: Meter,
+    outgoing: Meter,
+    budget: Budget,
+    /// Without a limit nothing is counted.
+    max_others: Option<u32>,
+}
+
+impl Flood {
+    /// What was read; whether it is still bearable.
+    fn read(&mut self, bytes: &[u8]) -> bool {
+        let Some(max) = self.max_others else { return true };
+        let mut passed = Passed::default();
+        self.incoming.feed(bytes, &mut passed);
+        self.budget.earn(passed.messages);
+        self.budget.spend(passed.others, max)
+    }
+
+    /// What was written. One frame of a message may be answered by two updates of windows.
+    fn written(&mut self, bytes: &[u8]) {
+        if self.max_others.is_none() {
+            return;
+        }
+        let mut passed = Passed::default();
+        self.outgoing.feed(bytes, &mut passed);
+        self.budget.earn(passed.messages * 2);
+    }
+}
+
 enum Closing {
     No,
     Shutdown,
@@ -91,8 +139,17 @@ enum Closing {
 impl<I: Io> Wire<I> {
     pub(crate) fn new(io: I, linger: Duration) -> (Self, Arc<WireState>) {
         let state = Arc::new(WireState::default());
-        let wire = Self { io, state: Arc::clone(&state), closing: Closing::No, linger, deadline: Deadline::default() };
+        let flood = Flood::default();
+        let wire =
+            Self { io, state: Arc::clone(&state), closing: Closing::No, flood, linger, deadline: Deadline::default() };
         (wire, state)
+    }
+
+    /// The peer's first bytes are `preface`, and it may send so many frames that no message accounts for in a
+    /// [period](Budget::PERIOD).
+    pub(crate) fn with_frame_limit(mut self, preface: usize, max_others: u32) -> Self {
+        self.flood = Flood { incoming: Meter::behind(preface), max_others: Some(max_others), ..Flood::default() };
+        self
     }
 
     /// Throws away what the peer still sends, until it closes too, or for a while.
@@ -122,13 +179,16 @@ impl<I: Io> AsyncRead for Wire<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let allowance = this.state.allowance.load(Relaxed);
-        if allowance == 0 {
+        if allowance == 0 || this.state.is_flooded() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         let bytes = buf.filled().len() - before;
+        if !this.flood.read(&buf.filled()[before..]) {
+            this.state.flooded.store(true, Relaxed);
+        }
         this.state.allowance.store(allowance.saturating_sub(bytes), Relaxed);
         this.state.read.store(this.state.read.load(Relaxed) + bytes as u64, Relaxed);
         Poll::Ready(Ok(()))
@@ -139,6 +199,9 @@ impl<I: Io> AsyncWrite for Wire<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.state.note_write(&written);
+        if let Poll::Ready(Ok(count)) = written {
+            self.flood.written(&bytes[..count]);
+        }
         written
     }
 
@@ -149,6 +212,13 @@ impl<I: Io> AsyncWrite for Wire<I> {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.state.note_write(&written);
+        if let Poll::Ready(Ok(mut left)) = written {
+            for slice in slices {
+                let count = left.min(slice.len());
+                self.flood.written(&slice[..count]);
+                left -= count;
+            }
+        }
         written
     }
 

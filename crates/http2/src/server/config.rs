@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::engine::PingConfig;
+
 /// Limits of an [`Http2Server`](super::Http2Server). Every wait and every buffer has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -9,11 +11,14 @@ pub struct Http2ServerConfig {
     /// How large the fields of a request may be together, names, values and 32 bytes for each (RFC 9113 section 6.5.2).
     /// Beyond it a request is answered with 431, beyond four times as much the connection is closed. Default: 64 KiB.
     pub max_header_list: u32,
-    /// How much a client may send on one stream ahead of its reader. Default: 256 KiB; at most 2^31 - 1.
+    /// How much a client may send on one stream ahead of its reader, to begin with. Default: 256 KiB; at most 2^31 - 1.
     pub stream_window: u32,
-    /// How much a client may send on all streams ahead of their readers: what a connection holds of unread bodies.
-    /// Default: 1 MiB; at most 2^31 - 1.
+    /// How much a client may send on all streams ahead of their readers, to begin with. Default: 1 MiB; at most 2^31 - 1.
     pub connection_window: u32,
+    /// How far either window may grow for a client that is far away: what a connection holds of unread bodies at most. Windows
+    /// grow while uploads fill them in one round trip, as PING measures it, and round trips do not get longer for it. Not
+    /// above [`stream_window`](Self::stream_window), they stay as they are. Default: 4 MiB; at most 2^31 - 1.
+    pub max_window: u32,
     /// How much of a streamed answer may wait to be written, for each stream. Default: 256 KiB.
     pub send_buffer: usize,
     /// How much of all streamed answers may wait to be written. Answers in hand of up to 16 KiB do not count. Default: 1 MiB.
@@ -22,6 +27,10 @@ pub struct Http2ServerConfig {
     /// that is answered makes up for one that was not. Beyond it the connection is closed with `ENHANCE_YOUR_CALM`.
     /// Default: 200.
     pub max_resets: u32,
+    /// How many frames a client may send in 10 seconds that no message accounts for: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
+    /// unknown ones. Each frame of a request makes up for one of them, each of an answer for two. Beyond it the connection is
+    /// closed with `ENHANCE_YOUR_CALM`. Default: 1000.
+    pub max_control_frames: u32,
     /// Whether extended CONNECT (RFC 8441) is offered: requests for WebSocket and the like on a stream, with a
     /// [`ConnectProtocol`](crate::ConnectProtocol) as a fact. Default: `false`.
     pub extended_connect: bool,
@@ -34,6 +43,13 @@ pub struct Http2ServerConfig {
     /// How long a write may make no progress because the client does not read: its socket, or the window of one stream, which
     /// is reset then. Default: 60 seconds; `None` waits for ever.
     pub write_timeout: Option<Duration>,
+    /// After how long a silence a client with open streams is sent a PING, to notice one that has vanished. Default: `None`,
+    /// never; TCP's own keep-alive may do.
+    pub keep_alive_interval: Option<Duration>,
+    /// How long the answer to that PING, or any other byte, may take. Then the connection is cut. Default: 20 seconds.
+    pub keep_alive_timeout: Duration,
+    /// Whether clients without open streams are sent PINGs too. Default: `false`.
+    pub keep_alive_while_idle: bool,
     /// How long a connection that closes goes on reading, until the client closes too: a client that is still sending gets
     /// the last frames before the reset. Default: 2 seconds.
     pub linger: Duration,
@@ -46,14 +62,19 @@ impl Default for Http2ServerConfig {
             max_header_list: 64 * 1024,
             stream_window: 256 * 1024,
             connection_window: 1024 * 1024,
+            max_window: 4 * 1024 * 1024,
             send_buffer: 256 * 1024,
             max_unsent: 1024 * 1024,
             max_resets: 200,
+            max_control_frames: 1000,
             extended_connect: false,
             preface_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(120)),
             body_timeout: Some(Duration::from_secs(60)),
             write_timeout: Some(Duration::from_secs(60)),
+            keep_alive_interval: None,
+            keep_alive_timeout: Duration::from_secs(20),
+            keep_alive_while_idle: false,
             linger: Duration::from_secs(2),
         }
     }
@@ -77,14 +98,19 @@ impl Http2ServerConfig {
         with_max_header_list max_header_list: u32;
         with_stream_window stream_window: u32;
         with_connection_window connection_window: u32;
+        with_max_window max_window: u32;
         with_send_buffer send_buffer: usize;
         with_max_unsent max_unsent: usize;
         with_max_resets max_resets: u32;
+        with_max_control_frames max_control_frames: u32;
         with_extended_connect extended_connect: bool;
         with_preface_timeout preface_timeout: Option<Duration>;
         with_idle_timeout idle_timeout: Option<Duration>;
         with_body_timeout body_timeout: Option<Duration>;
         with_write_timeout write_timeout: Option<Duration>;
+        with_keep_alive_interval keep_alive_interval: Option<Duration>;
+        with_keep_alive_timeout keep_alive_timeout: Duration;
+        with_keep_alive_while_idle keep_alive_while_idle: bool;
         with_linger linger: Duration;
     }
 
@@ -115,5 +141,16 @@ impl Http2ServerConfig {
             builder.enable_connect_protocol();
         }
         builder
+    }
+
+    /// What PINGs are for.
+    pub(super) fn pings(&self) -> PingConfig {
+        PingConfig {
+            interval: self.keep_alive_interval,
+            timeout: self.keep_alive_timeout,
+            while_idle: self.keep_alive_while_idle,
+            window: self.stream_window.min(MAX_WINDOW),
+            max_window: self.max_window.min(MAX_WINDOW),
+        }
     }
 }

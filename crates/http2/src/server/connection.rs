@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     ConnectProtocol, ErrorCode,
-    engine::{Budget, Chunk, Deadline, Incoming, Room, Wire, WireState},
+    engine::{Budget, Chunk, Deadline, Incoming, Pinger, Room, Wire, WireState},
 };
 
 /// So many parts are polled in one turn of the connection's task: a service that is always ready must not keep the thread
@@ -49,6 +49,9 @@ const READ_IN_TURN: usize = 256 * 1024;
 /// A connection that has served so many streams keeps so many places while it is idle: more are likely to come.
 const BUSY: u32 = 16;
 const KEPT: usize = 4;
+
+/// How long the client's preface is, which comes before its frames (RFC 9113 section 3.4).
+const PREFACE: usize = 24;
 
 /// The connection itself among its parts.
 const SELF: usize = 0;
@@ -66,6 +69,7 @@ where
 {
     let Conn { io, ext } = conn;
     let (wire, state) = Wire::new(io, config.linger);
+    let wire = wire.with_frame_limit(PREFACE, config.max_control_frames);
     let mut shutdown = shutdown.map(|signal| signal.draining());
     let Some(h2) = handshake(wire, &state, config, &mut shutdown).await? else { return Ok(()) };
     let schedule = Arc::<Schedule>::default();
@@ -146,6 +150,7 @@ pub(super) struct Connection<'a, I: Io, F> {
     resets: Budget,
     room: Arc<Room>,
     pub(super) watch: Watch,
+    pub(super) pinger: Pinger,
     shutdown: Option<ShutdownMoment>,
     pub(super) state: Arc<WireState>,
     pub(super) config: &'a Http2ServerConfig,
@@ -178,6 +183,7 @@ impl<'a, I: Io, F> Connection<'a, I, F> {
             resets: Budget::default(),
             room: Room::new(config.max_unsent),
             watch: Watch::default(),
+            pinger: Pinger::new(config.pings()),
             shutdown,
             state,
             config,
@@ -251,7 +257,7 @@ where
         let Poll::Ready(end) = place.poll(self.config, &self.room) else { return };
         self.free.push(index);
         match end {
-            End::Answered => self.resets.earn(),
+            End::Answered => self.resets.earn(1),
             End::Failed => {}
             End::Reset => self.count_reset(),
         }
@@ -262,10 +268,14 @@ where
 
     /// CVE-2023-44487, CVE-2025-8671: whoever makes streams and has them reset gets work done without waiting for it.
     fn count_reset(&mut self) {
-        if !self.resets.spend(self.config.max_resets) {
-            let error = Http2ServerError::Refused(ErrorCode::ENHANCE_YOUR_CALM);
-            self.close(Reason::ENHANCE_YOUR_CALM, Err(error));
+        if !self.resets.spend(1, self.config.max_resets) {
+            self.calm_down();
         }
+    }
+
+    fn calm_down(&mut self) {
+        let error = Http2ServerError::Refused(ErrorCode::ENHANCE_YOUR_CALM);
+        self.close(Reason::ENHANCE_YOUR_CALM, Err(error));
     }
 
     /// Takes in what the client sends, writes what waits, and watches over both.
@@ -292,7 +302,12 @@ where
                         None => Ok(()),
                     });
                 }
-                Poll::Pending => return self.poll_watch(cx),
+                Poll::Pending => {
+                    if self.state.is_flooded() {
+                        self.calm_down();
+                    }
+                    return self.poll_watch(cx);
+                }
             }
         }
         // There may be more.

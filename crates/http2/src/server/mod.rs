@@ -54,6 +54,12 @@ use chaski_core::{
 ///   In the middle of an answer's body the stream is reset with `INTERNAL_ERROR`. Neither touches its siblings.
 /// - Adds the fact [`HttpVersion`] to a connection that has facts, and [`InformationalSource`] to its requests. A request's
 ///   scope is a child of its connection's; requests on a connection without facts get none.
+/// - A client that makes work and does not wait for it is told to calm down (`ENHANCE_YOUR_CALM`), and its connection closes:
+///   one that resets streams, has them reset, or sends frames that nothing accounts for
+///   ([`max_resets`](Http2ServerConfig::max_resets), [`max_control_frames`](Http2ServerConfig::max_control_frames)). h2
+///   bounds heads without end, and data that is empty or tiny.
+/// - PING, if asked: a client that does not answer is cut. Windows grow for uploads over long paths
+///   ([`max_window`](Http2ServerConfig::max_window)).
 /// - Watches a [`ShutdownSignal`], given or found as a fact: an idle connection closes at once; a busy one is told in two
 ///   steps (GOAWAY with the highest number, then with that of the last stream) and closes when its streams have ended.
 ///

@@ -10,7 +10,7 @@ use h2::Reason;
 use tokio::time::Instant;
 
 use super::{connection::Connection, error::Http2ServerError};
-use crate::engine::Deadline;
+use crate::engine::{Deadline, PingEvent};
 
 /// How long a connection that drains, and has no stream any more, waits for the client's answer to its first GOAWAY.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -53,6 +53,10 @@ impl<I: Io, F> Connection<'_, I, F> {
 
     /// Watches while nothing comes.
     pub(super) fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http2ServerError>> {
+        if self.ending.is_none() && self.poll_pings(cx).is_ready() {
+            let limit = self.config.keep_alive_timeout;
+            return Poll::Ready(Err(Elapsed { what: "the client's answer to PING", limit }.into()));
+        }
         self.note_blocked();
         self.note_rest();
         let due = |noted: Option<(u64, Option<Instant>)>| noted.and_then(|(_, due)| due);
@@ -75,6 +79,25 @@ impl<I: Io, F> Connection<'_, I, F> {
         }
         self.watch.rest = None;
         self.close(Reason::NO_ERROR, Ok(()));
+        Poll::Pending
+    }
+
+    /// `Ready` when the client is no longer there.
+    fn poll_pings(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (read, busy) = (self.state.read(), self.active() > 0);
+        while let Poll::Ready(event) = self.pinger.poll(read, busy, || self.h2.ping_pong(), cx) {
+            match event {
+                PingEvent::Dead => return Poll::Ready(()),
+                // It is refused while the client has not yet taken in the last one; then a later sample says so again.
+                PingEvent::Grow(window) => {
+                    if self.h2.set_initial_window_size(window).is_ok() {
+                        self.h2.set_target_window_size(window.max(self.config.connection_window));
+                        self.pinger.grown(window);
+                        self.wake_self();
+                    }
+                }
+            }
+        }
         Poll::Pending
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chaski_core::{
     BoxError, Conn, Service, Shutdown,
     http::{Body, Request, Response},
-    test_util::{Pipe, PipeProbe, pipe},
+    test_util::{Pipe, PipeOptions, PipeProbe},
 };
 use chaski_http2::{Http2Server, Http2ServerConfig, Http2ServerError};
 use h2::{RecvStream, SendStream, client::ResponseFuture, client::SendRequest};
@@ -27,6 +27,7 @@ pub(super) async fn patient<F: Future>(what: &str, future: F) -> F::Output {
 #[derive(Default)]
 pub(super) struct Setup {
     config: Http2ServerConfig,
+    pipe: PipeOptions,
     shutdown: Option<Shutdown>,
     facts: bool,
 }
@@ -42,6 +43,12 @@ impl Setup {
 
     pub(super) fn config(mut self, change: impl FnOnce(Http2ServerConfig) -> Http2ServerConfig) -> Self {
         self.config = change(self.config);
+        self
+    }
+
+    /// What the client sends (`a_to_b`) and what it gets (`b_to_a`).
+    pub(super) fn pipe(mut self, pipe: PipeOptions) -> Self {
+        self.pipe = pipe;
         self
     }
 
@@ -62,7 +69,7 @@ impl Setup {
     where
         S: Service<Request, Output = Response, Error = BoxError>,
     {
-        let (io, server) = pipe();
+        let (io, server) = self.pipe.pipe();
         let probe = server.probe();
         let conn = Conn::new(server);
         if self.facts {
