@@ -220,12 +220,14 @@ fn in_common(why: &PeerIncompatible) -> Option<Common> {
         | P::ServerTlsVersionIsDisabledByOurConfig
         | P::SupportedVersionsExtensionRequired
         | P::Tls12NotOffered
-        | P::Tls12NotOfferedOrEnabled => Some(Common::Version),
+        | P::Tls12NotOfferedOrEnabled
+        // This extension came with TLS 1.2, so clients without it are older (RFC 5246 section 7.4.1.4.1).
+        | P::SignatureAlgorithmsExtensionRequired => Some(Common::Version),
         P::NoCipherSuitesInCommon => Some(Common::CipherSuite),
         P::NoKxGroupsInCommon | P::KeyShareExtensionRequired | P::NamedGroupsExtensionRequired => Some(Common::Group),
-        P::NoSignatureSchemesInCommon
-        | P::NoCertificateRequestSignatureSchemesInCommon
-        | P::SignatureAlgorithmsExtensionRequired => Some(Common::SignatureScheme),
+        P::NoSignatureSchemesInCommon | P::NoCertificateRequestSignatureSchemesInCommon => {
+            Some(Common::SignatureScheme)
+        }
         _ => None,
     }
 }

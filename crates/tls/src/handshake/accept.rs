@@ -10,7 +10,7 @@ use std::{
 
 use chaski_core::{BoxError, BoxService, Conn, Domain, Extensions, Io, Service, ShutdownSignal, display_chain};
 use rustls::{
-    Connection, Error,
+    Connection, Error, PeerIncompatible,
     server::{Accepted, AcceptedAlert},
 };
 use tokio::{
@@ -178,6 +178,10 @@ impl<R: io::Read> io::Read for Tapped<'_, R> {
 }
 
 fn told((error, mut alert): (Error, AcceptedAlert)) -> (TlsError, Vec<u8>) {
+    if error == Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired) {
+        // RFC 5246 appendix E.1: what a client of an older version is told. The library says handshake_failure.
+        return (TlsError::from_rustls(error), fatal(Alert::PROTOCOL_VERSION));
+    }
     let mut bytes = Vec::new();
     // Into memory, which takes all of it.
     let _ = alert.write_all(&mut bytes);

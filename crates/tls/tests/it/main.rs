@@ -39,6 +39,9 @@ mod peek;
 #[cfg(feature = "tokio")]
 mod peers;
 #[cfg(test)]
+#[cfg(all(unix, any(feature = "aws-lc-rs", feature = "ring")))]
+mod programs;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod resumption;
 #[cfg(test)]
