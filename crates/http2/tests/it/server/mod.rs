@@ -16,6 +16,7 @@ mod flow;
 mod heads;
 mod informational;
 mod malformed;
+mod peers;
 mod pings;
 mod settings;
 mod shutdown;
