@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use chaski_core::Shutdown;
 
+use crate::engine::PingConfig;
+
 /// How a client speaks HTTP/2 on its connections.
 ///
 /// ```
@@ -14,10 +16,16 @@ use chaski_core::Shutdown;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Http2ClientConfig {
-    /// How many bytes of one response's body may be on their way, or received and not read; 2^31 - 1 at most.
+    /// How many bytes of one response's body may be on their way, or received and not read, to begin with; 2^31 - 1 at most.
     ///
     /// Default: [`DEFAULT_STREAM_WINDOW`](Self::DEFAULT_STREAM_WINDOW).
     pub stream_window: u32,
+    /// How far that may grow for a peer that is far away: it does while a response fills it in one round trip, as PING measures
+    /// it, and round trips do not get longer for it; to a quarter of [`connection_window`](Self::connection_window) at most.
+    /// Not above [`stream_window`](Self::stream_window), that stays as it is.
+    ///
+    /// Default: [`DEFAULT_MAX_WINDOW`](Self::DEFAULT_MAX_WINDOW).
+    pub max_window: u32,
     /// The same for all responses of a connection together: what a connection can hold in memory for them. Responses that nobody
     /// reads keep others from coming once they fill it.
     ///
@@ -52,6 +60,18 @@ pub struct Http2ClientConfig {
     ///
     /// Default: `None`, no limit, as for [`head_timeout`](Self::head_timeout).
     pub body_timeout: Option<Duration>,
+    /// After how long a silence a peer that has requests under way is sent a PING, to notice a path that is dead.
+    ///
+    /// Default: `None`, never; TCP's own keep-alive may do.
+    pub keep_alive_interval: Option<Duration>,
+    /// How long the answer to that PING, or any other byte, may take. Then the connection is given up.
+    ///
+    /// Default: [`DEFAULT_KEEP_ALIVE_TIMEOUT`](Self::DEFAULT_KEEP_ALIVE_TIMEOUT).
+    pub keep_alive_timeout: Duration,
+    /// Whether PINGs are sent on an idle connection too. Some peers take that amiss.
+    ///
+    /// Default: no.
+    pub keep_alive_while_idle: bool,
     /// The most informational responses (1xx) before a final one.
     ///
     /// Default: [`DEFAULT_MAX_INFORMATIONAL`](Self::DEFAULT_MAX_INFORMATIONAL).
@@ -71,6 +91,7 @@ impl Default for Http2ClientConfig {
     fn default() -> Self {
         Self {
             stream_window: Self::DEFAULT_STREAM_WINDOW,
+            max_window: Self::DEFAULT_MAX_WINDOW,
             connection_window: Self::DEFAULT_CONNECTION_WINDOW,
             max_header_list: Self::DEFAULT_MAX_HEADER_LIST,
             initial_streams: Self::DEFAULT_INITIAL_STREAMS,
@@ -78,6 +99,9 @@ impl Default for Http2ClientConfig {
             write_timeout: Some(Self::DEFAULT_WRITE_TIMEOUT),
             head_timeout: None,
             body_timeout: None,
+            keep_alive_interval: None,
+            keep_alive_timeout: Self::DEFAULT_KEEP_ALIVE_TIMEOUT,
+            keep_alive_while_idle: false,
             max_informational: Self::DEFAULT_MAX_INFORMATIONAL,
             split_cookies: false,
             shutdown: None,
@@ -86,11 +110,14 @@ impl Default for Http2ClientConfig {
 }
 
 impl Http2ClientConfig {
-    /// The default of [`stream_window`](Self::stream_window): 1 MiB, a hundred megabits per second over 80 milliseconds.
-    pub const DEFAULT_STREAM_WINDOW: u32 = 1024 * 1024;
+    /// The default of [`stream_window`](Self::stream_window): 256 KiB, as on the server's side.
+    pub const DEFAULT_STREAM_WINDOW: u32 = 256 * 1024;
 
-    /// The default of [`connection_window`](Self::connection_window): 16 MiB, so that fifteen responses that nobody reads leave
-    /// the next one its whole window.
+    /// The default of [`max_window`](Self::max_window): 4 MiB, 300 megabits per second over 100 milliseconds.
+    pub const DEFAULT_MAX_WINDOW: u32 = 4 * 1024 * 1024;
+
+    /// The default of [`connection_window`](Self::connection_window): 16 MiB, so that three responses that nobody reads leave the
+    /// next one its whole window, even when it has grown.
     pub const DEFAULT_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
     /// The default of [`max_header_list`](Self::max_header_list): 64 KiB, as for HTTP/1.1.
@@ -106,6 +133,9 @@ impl Http2ClientConfig {
     /// The default of [`write_timeout`](Self::write_timeout): 1 minute, as on the server's side.
     pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+    /// The default of [`keep_alive_timeout`](Self::keep_alive_timeout): 20 seconds, as on the server's side.
+    pub const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
     /// The default of [`max_informational`](Self::max_informational): far more than a server has reason to send, few
     /// enough that a stream of them ends.
     pub const DEFAULT_MAX_INFORMATIONAL: usize = 64;
@@ -114,6 +144,13 @@ impl Http2ClientConfig {
     #[must_use]
     pub fn with_stream_window(mut self, bytes: u32) -> Self {
         self.stream_window = bytes;
+        self
+    }
+
+    /// Sets [`max_window`](Self::max_window).
+    #[must_use]
+    pub fn with_max_window(mut self, bytes: u32) -> Self {
+        self.max_window = bytes;
         self
     }
 
@@ -166,6 +203,27 @@ impl Http2ClientConfig {
         self
     }
 
+    /// Sets [`keep_alive_interval`](Self::keep_alive_interval).
+    #[must_use]
+    pub fn with_keep_alive_interval(mut self, interval: Option<Duration>) -> Self {
+        self.keep_alive_interval = interval;
+        self
+    }
+
+    /// Sets [`keep_alive_timeout`](Self::keep_alive_timeout).
+    #[must_use]
+    pub fn with_keep_alive_timeout(mut self, timeout: Duration) -> Self {
+        self.keep_alive_timeout = timeout;
+        self
+    }
+
+    /// Sets [`keep_alive_while_idle`](Self::keep_alive_while_idle).
+    #[must_use]
+    pub fn with_keep_alive_while_idle(mut self, while_idle: bool) -> Self {
+        self.keep_alive_while_idle = while_idle;
+        self
+    }
+
     /// Sets [`max_informational`](Self::max_informational).
     #[must_use]
     pub fn with_max_informational(mut self, count: usize) -> Self {
@@ -185,5 +243,39 @@ impl Http2ClientConfig {
     pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
         self.shutdown = Some(shutdown);
         self
+    }
+}
+
+/// How many streams that were given up are remembered for a second.
+const MAX_RESET: usize = 1024;
+
+/// The largest window of flow control (RFC 9113 section 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
+
+impl Http2ClientConfig {
+    /// What h2 has to know of it.
+    pub(super) fn builder(&self) -> h2::client::Builder {
+        let mut builder = h2::client::Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(self.stream_window.min(MAX_WINDOW))
+            .initial_connection_window_size(self.connection_window.min(MAX_WINDOW))
+            .max_header_list_size(self.max_header_list)
+            .initial_max_send_streams(self.initial_streams)
+            // What is still on its way for a stream that was given up is passed over, and not taken for a fault of the peer.
+            .max_concurrent_reset_streams(MAX_RESET);
+        builder
+    }
+
+    /// What PINGs are for.
+    pub(super) fn pings(&self) -> PingConfig {
+        PingConfig {
+            interval: self.keep_alive_interval,
+            timeout: self.keep_alive_timeout,
+            while_idle: self.keep_alive_while_idle,
+            window: self.stream_window.min(MAX_WINDOW),
+            // Some that are not read must not keep all others from coming.
+            max_window: self.max_window.min(self.connection_window / 4).min(MAX_WINDOW),
+        }
     }
 }

@@ -11,8 +11,8 @@ use chaski_core::{Elapsed, Io, ShutdownMoment};
 use h2::client::Connection;
 use tokio::time::Instant;
 
-use super::shared::Shared;
-use crate::engine::{Chunk, Deadline, Wire};
+use super::shared::{GivenUp, Shared};
+use crate::engine::{Chunk, Deadline, PingEvent, Pinger, Wire};
 
 /// How much is read before other tasks have their turn.
 const READ_IN_TURN: usize = 256 * 1024;
@@ -27,6 +27,7 @@ pub(super) struct Driver<IO: Io> {
     /// How much was written when the peer was found not to read.
     blocked_at: Option<u64>,
     stall: Deadline,
+    pinger: Pinger,
     /// Whom the others wake.
     waker: Option<Waker>,
 }
@@ -37,8 +38,9 @@ impl<IO: Io> Driver<IO> {
         shared: Arc<Shared>,
         draining: Option<ShutdownMoment>,
     ) -> Self {
+        let pinger = Pinger::new(shared.config.pings());
         let (stall, waker) = (Deadline::default(), None);
-        Self { connection, shared, draining, seen: 0, blocked_at: None, stall, waker }
+        Self { connection, shared, draining, seen: 0, blocked_at: None, stall, pinger, waker }
     }
 
     /// In a shutdown, a session that has had a request takes no more. One that was made since may have its first: it is
@@ -53,6 +55,29 @@ impl<IO: Io> Driver<IO> {
         }
     }
 
+    /// `Ready` when the peer is no longer there.
+    fn poll_pings(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (read, busy) = (self.shared.wire.read(), self.shared.is_busy());
+        while let Poll::Ready(event) = self.pinger.poll(read, busy, || self.connection.ping_pong(), cx) {
+            match event {
+                PingEvent::Dead => {
+                    let limit = self.shared.config.keep_alive_timeout;
+                    self.shared.give_up(GivenUp::Unanswered(Elapsed { what: "the answer to a PING", limit }));
+                    return Poll::Ready(());
+                }
+                // It is refused while the peer has not yet taken in the last one; then a later sample says so again. The window
+                // of the connection stays: it is what bounds the memory.
+                PingEvent::Grow(window) => {
+                    if self.connection.set_initial_window_size(window).is_ok() {
+                        self.pinger.grown(window);
+                        cx.waker().wake_by_ref();
+                    }
+                }
+            }
+        }
+        Poll::Pending
+    }
+
     /// A peer that reads nothing holds everything that is to be written.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let blocked_at = self.shared.wire.blocked_at();
@@ -65,7 +90,8 @@ impl<IO: Io> Driver<IO> {
             // A limit that reaches beyond the clock's end is none.
             self.stall.set(Instant::now().checked_add(limit));
         }
-        self.stall.poll(cx).map(|()| self.shared.stall(Elapsed { what: "the peer's reading", limit }))
+        let elapsed = Elapsed { what: "the peer's reading", limit };
+        self.stall.poll(cx).map(|()| self.shared.give_up(GivenUp::Unread(elapsed)))
     }
 }
 
@@ -96,6 +122,9 @@ impl<IO: Io> Future for Driver<IO> {
             if finished || !this.shared.finish_if_drained() {
                 break;
             }
+        }
+        if this.poll_pings(cx).is_ready() {
+            return Poll::Ready(());
         }
         this.poll_stalled(cx)
     }

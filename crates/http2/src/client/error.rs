@@ -43,6 +43,9 @@ pub enum Http2Error {
     /// The peer read nothing for as long as [`write_timeout`](super::Http2ClientConfig::write_timeout).
     #[error("the peer stopped reading")]
     WriteTimeout(#[source] Elapsed),
+    /// The peer did not answer a PING within [`keep_alive_timeout`](super::Http2ClientConfig::keep_alive_timeout).
+    #[error("the peer is no longer there")]
+    KeepAliveTimeout(#[source] Elapsed),
     /// The final response's head did not come within
     /// [`head_timeout`](super::Http2ClientConfig::head_timeout).
     #[error("the peer did not answer in time")]
@@ -66,7 +69,8 @@ impl Http2Error {
 
     /// Whether the failure came without any part of a response: the connection or the stream ended.
     pub(super) fn no_response_seen(&self) -> bool {
-        self.is_unprocessed() || matches!(self, Self::Reset(_) | Self::Io(_) | Self::WriteTimeout(_))
+        self.is_unprocessed()
+            || matches!(self, Self::Reset(_) | Self::Io(_) | Self::WriteTimeout(_) | Self::KeepAliveTimeout(_))
     }
 }
 

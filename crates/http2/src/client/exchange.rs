@@ -194,12 +194,12 @@ impl Exchange {
     /// Ends the exchange without a response.
     pub(super) fn fail(mut self, mut request: Request, error: Http2Error) -> SendError<Request> {
         let shared = self.slot.shared();
-        let error = match (error, shared.stalled()) {
-            (Http2Error::Io(_), Some(elapsed)) => Http2Error::WriteTimeout(elapsed),
-            (error, _) => error,
-        };
         // Not one byte was written to the connection since the request was handed over.
         let unwritten = matches!(error, Http2Error::Io(_)) && shared.wire.written() == self.written;
+        let error = match (error, shared.given_up()) {
+            (Http2Error::Io(_), Some(why)) => why.into(),
+            (error, _) => error,
+        };
         let unprocessed = unwritten || error.is_unprocessed();
         let response_seen = self.informational > 0 || !error.no_response_seen();
         let body = self.whole.take().or_else(|| self.upload.take_untouched());

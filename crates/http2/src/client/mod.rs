@@ -27,17 +27,19 @@ pub use session::Http2Session;
 
 use std::time::Duration;
 
-use chaski_core::{Conn, Connect, ConnectError, ConnectStage, Description, HttpVersion, Io, Service};
+use chaski_core::{Conn, Connect, ConnectError, ConnectStage, Description, HttpVersion, HttpVersions, Io, Service};
 
 /// Turns a connector into one whose connections speak HTTP/2 as a client, from the first byte on: with prior knowledge, in
 /// clear or above TLS that has agreed on it. Adds the fact [`HttpVersion`] to the connection.
+///
+/// Reads the choice [`HttpVersions`] of the route: where that is HTTP/1.1 alone, there is no connection.
 ///
 /// Who has a connection already makes an [`Http2Session`] of it; who wants requests sent, connections kept and names
 /// resolved takes an HTTP client, which stands on this.
 ///
 /// # Errors
 ///
-/// Those of the connector; [`ConnectStage::Protocol`] when the connection fails before the first bytes are written, with an
+/// Those of the connector; [`ConnectStage::Protocol`] when the route asks for HTTP/1.1 alone, and when the connection fails before the first bytes are written, with an
 /// [`Http2Error`] beneath.
 ///
 /// # Cancel safety
@@ -66,6 +68,12 @@ where
 
     async fn serve(&self, connect: Connect) -> Result<Http2Session, ConnectError> {
         let attempt = connect.ext.clone();
+        if let Some(versions @ HttpVersions::Http1) = connect.route.choice::<HttpVersions>() {
+            let error = ConnectError::new(ConnectStage::Protocol).with_message(connect.target.to_string());
+            return Err(error
+                .with_scope(attempt)
+                .with_source(format!("only {versions} was asked for, this is HTTP/2")));
+        }
         let conn = self.inner.serve(connect).await?;
         conn.ext.insert(HttpVersion(http::Version::HTTP_2));
         Http2Session::handshake(conn, self.config.clone())

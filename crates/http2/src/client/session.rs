@@ -83,7 +83,7 @@ impl Http2Session {
     /// Dropping the future closes the connection.
     pub async fn handshake<IO: Io>(conn: Conn<IO>, config: Http2ClientConfig) -> Result<Self, Http2Error> {
         let (io, wire) = Wire::new(conn.io, Duration::ZERO);
-        let handshake = builder(&config).handshake(io);
+        let handshake = config.builder().handshake(io);
         let shaken = match config.write_timeout {
             Some(limit) => timeout(limit, handshake)
                 .await
@@ -105,20 +105,6 @@ impl Http2Session {
     fn with_scope(&self, error: SendError<Request>) -> SendError<Request> {
         if self.shared.ext.is_empty() { error } else { error.with_scope(self.shared.ext.fork()) }
     }
-}
-
-/// RFC 9113 section 6.9.1.
-const MAX_WINDOW: u32 = (1 << 31) - 1;
-
-fn builder(config: &Http2ClientConfig) -> h2::client::Builder {
-    let mut builder = h2::client::Builder::new();
-    builder
-        .enable_push(false)
-        .initial_window_size(config.stream_window.min(MAX_WINDOW))
-        .initial_connection_window_size(config.connection_window.min(MAX_WINDOW))
-        .max_header_list_size(config.max_header_list)
-        .initial_max_send_streams(config.initial_streams);
-    builder
 }
 
 impl Service<Request> for Http2Session {

@@ -52,7 +52,7 @@ pub(super) struct Shared {
     /// Whether a request was ever sent.
     used: AtomicBool,
     /// Why this side gave the connection up.
-    stalled: OnceLock<Elapsed>,
+    given_up: OnceLock<GivenUp>,
     /// Counts the changes of what a session tells.
     version: AtomicU64,
     /// Somebody waits for the next one.
@@ -66,6 +66,24 @@ struct Wakers {
     driver: Option<Waker>,
     /// Those who wait for the peer's first word.
     greeted: Vec<Waker>,
+}
+
+/// Why this side ends a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GivenUp {
+    /// The peer does not read.
+    Unread(Elapsed),
+    /// The peer does not answer.
+    Unanswered(Elapsed),
+}
+
+impl From<GivenUp> for Http2Error {
+    fn from(why: GivenUp) -> Self {
+        match why {
+            GivenUp::Unread(elapsed) => Self::WriteTimeout(elapsed),
+            GivenUp::Unanswered(elapsed) => Self::KeepAliveTimeout(elapsed),
+        }
+    }
 }
 
 /// The right to have one stream, held until nothing of it is left.
@@ -98,7 +116,7 @@ impl Shared {
             limit,
             greeted: AtomicBool::new(false),
             used: AtomicBool::new(false),
-            stalled: OnceLock::new(),
+            given_up: OnceLock::new(),
             version: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             wakers: Mutex::default(),
@@ -161,12 +179,16 @@ impl Shared {
     }
 
     /// Gives the connection up because its peer does not answer or does not read.
-    pub(super) fn stall(&self, elapsed: Elapsed) {
-        let _ = self.stalled.set(elapsed);
+    pub(super) fn give_up(&self, why: GivenUp) {
+        let _ = self.given_up.set(why);
     }
 
-    pub(super) fn stalled(&self) -> Option<Elapsed> {
-        self.stalled.get().copied()
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.given_up.get().copied()
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_use.load(SeqCst) > 0
     }
 
     pub(super) fn is_used(&self) -> bool {

@@ -4,6 +4,7 @@ mod cancel;
 mod connect;
 mod goaway;
 mod peer;
+mod pings;
 mod requests;
 mod shutdown;
 mod slots;

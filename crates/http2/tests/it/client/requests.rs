@@ -6,10 +6,10 @@ use std::{
 };
 
 use chaski_core::{
-    Conn, Connect, ConnectError, ConnectStage, HostPort, HttpVersion, Service, Session,
+    Conn, Connect, ConnectError, ConnectStage, HostPort, HttpVersion, HttpVersions, Route, Service, Session,
     http::{Body, Message, OnInformational, Request},
     service_fn,
-    test_util::pipe,
+    test_util::{Pipe, pipe},
 };
 use chaski_http2::{ErrorCode, Http2BodyError, Http2ClientConfig, Http2Connector, Http2Error, Http2Session};
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -305,6 +305,22 @@ async fn a_response_finds_the_facts_of_its_connection_and_of_no_other_response()
     server.await.unwrap();
     let error = connector.serve(Connect::new(target)).await.unwrap_err();
     assert_eq!(error.stage(), ConnectStage::Dial);
+}
+
+/// The choice of a route is read, and a version that is not wanted is not dialed for.
+#[tokio::test(start_paused = true)]
+async fn a_route_may_rule_the_version_out() {
+    for (versions, dialed) in [(HttpVersions::Any, true), (HttpVersions::Http2, true), (HttpVersions::Http1, false)] {
+        let dial = service_fn(async |connect: Connect| {
+            assert_eq!(connect.route.unread(), None);
+            Err::<Conn<Pipe>, _>(ConnectError::new(ConnectStage::Dial))
+        });
+        let connector = Http2Connector::new(dial, Http2ClientConfig::default());
+        let target = "a:80".parse::<HostPort>().unwrap();
+        let error =
+            connector.serve(Connect::new(target).with_route(Route::default().with(versions))).await.unwrap_err();
+        assert_eq!(error.stage() == ConnectStage::Dial, dialed);
+    }
 }
 
 #[tokio::test(start_paused = true)]
