@@ -1,6 +1,7 @@
-//! Stacks that are ready to run, each written as one expression in one file.
+//! Stacks that are ready to run, each in one file.
 //!
 //! - [`http_client`]: an HTTP client over TCP: Happy Eyeballs, kept connections, one safe retry.
+//! - [`HttpServer`]: an HTTP server that speaks HTTP/1 and HTTP/2 on one port, in clear and under TLS.
 //! - [`forward_proxy`]: an HTTP forward proxy, from the accepted connection down.
 //! - `tower`, with the feature of that name: the bridge to and from tower's services and layers.
 //!
@@ -38,6 +39,7 @@
 
 mod forward_proxy;
 mod http_client;
+mod http_server;
 mod rate_per_user;
 mod recorded_relay;
 #[cfg(feature = "tower")]
@@ -45,3 +47,4 @@ pub mod tower;
 
 pub use forward_proxy::{ForwardProxyConfig, forward_proxy};
 pub use http_client::{HttpClient, http_client};
+pub use http_server::HttpServer;

@@ -10,6 +10,9 @@ mod expect;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+#[cfg(unix)]
+mod http_server;
+#[cfg(test)]
 mod idle;
 #[cfg(test)]
 mod layout;
