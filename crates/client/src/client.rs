@@ -144,13 +144,16 @@ where
     async fn attempts(&self, key: &Arc<Key>, mut request: Request) -> Result<Response, ClientError> {
         let retry = self.pool.config().retry_without_expectation;
         let mut expectation = if retry { Expectation::of(&mut request) } else { None };
-        let mut may_repeat = true;
+        let (mut may_repeat, mut unprocessed) = (true, 0);
         let mut place = None;
         loop {
             let mut leased = self.connection(key, &request, place.take()).await?;
-            let may_repeat_now = leased.reused && may_repeat;
+            let again = Again {
+                repeat: leased.reused && may_repeat,
+                unprocessed: leased.lease.is_shared() && unprocessed < ClientConfig::MAX_UNPROCESSED,
+            };
             // What the one attempt learns is not found by the other.
-            let scope = if may_repeat_now { request.split_scope() } else { None };
+            let scope = if again.repeat || again.unprocessed { request.split_scope() } else { None };
             match leased.send(request).await {
                 Ok(response) => match Expectation::failed(&mut expectation, &response) {
                     // Another request, as it were, which may meet a stale connection of its own.
@@ -158,13 +161,18 @@ where
                     None => return Ok(leased.hand_over(response)),
                 },
                 Err(error) => {
-                    request = once_more(key, may_repeat_now, error, &leased)?;
+                    // RFC 9113 section 8.7: what a peer did not process can be sent again, as it has not been sent.
+                    if again.unprocessed && error.is_not_sent() {
+                        unprocessed += 1;
+                    } else {
+                        // RFC 9112 section 9.3.1: only what failed on a reused connection is repeated. The second attempt
+                        // goes out on a fresh one, whose failure therefore ends the call.
+                        may_repeat = false;
+                    }
+                    request = once_more(key, again, error, &leased)?;
                     if let Some(scope) = scope {
                         request.set_scope(scope);
                     }
-                    // RFC 9112 section 9.3.1: only what failed on a reused connection is repeated. The second attempt goes
-                    // out on a fresh one, whose failure therefore ends the call.
-                    may_repeat = false;
                     place = leased.lease.into_place();
                 }
             }
@@ -271,20 +279,33 @@ where
     }
 }
 
-/// The request, if it may be sent a second time after this failure; else the error of the call.
+/// Why a request may go out again.
+#[derive(Clone, Copy)]
+struct Again {
+    /// Its connection was used before, and may have gone stale.
+    repeat: bool,
+    /// Its connection carries others, and the peer may refuse this one for that.
+    unprocessed: bool,
+}
+
+/// The request, if it may be sent once more after this failure; else the error of the call.
 fn once_more<S: Session<Request>>(
     key: &Key,
-    reused: bool,
+    again: Again,
     error: SendError<Request>,
     leased: &Leased<S>,
 ) -> Result<Request, ClientError> {
     let SendErrorParts { sent, response_seen, source, scope, .. } = error.into_parts();
     match sent {
-        Sent::No(request) if reused => {
+        Sent::No(request) if again.unprocessed => {
+            tracing::debug!(target = %key.target, error = %source, "the peer did not process the request, which is sent again");
+            Ok(request)
+        }
+        Sent::No(request) if again.repeat && !leased.lease.is_shared() => {
             tracing::debug!(target = %key.target, error = %source, "a kept connection had gone, the request is sent on a fresh one");
             Ok(request)
         }
-        Sent::Unknown(Some(request)) if reused && !response_seen && is_idempotent(request.method()) => {
+        Sent::Unknown(Some(request)) if again.repeat && !response_seen && is_idempotent(request.method()) => {
             tracing::debug!(target = %key.target, error = %source, "a kept connection closed without an answer, the request is repeated");
             Ok(request)
         }

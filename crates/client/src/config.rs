@@ -40,6 +40,11 @@ impl ClientConfig {
     /// connections which were made together are not made anew together.
     pub const MAX_AGE_JITTER_PERCENT: u32 = 10;
 
+    /// How often a request goes out again which the peer of a shared connection did not process: because it has as many under way
+    /// there as that peer allows, or because it closes the connection (RFC 9113 section 8.7). Each time such a peer has told more
+    /// of what it allows.
+    pub const MAX_UNPROCESSED: usize = 8;
+
     /// How many connections are kept in all, unless set otherwise. They hold no buffers, so that what this bounds is sockets.
     pub const DEFAULT_MAX_IDLE: usize = 2_048;
 

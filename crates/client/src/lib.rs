@@ -17,7 +17,8 @@
 //!    for its turn; and in both cases it takes a connection that another call gives back first. The dial's scope is a
 //!    child of the request's.
 //! 3. The session sends the request. When a *reused* connection fails before any byte of a response, and either nothing
-//!    was sent or the request is idempotent and its body is in hand, it goes out once more, on a fresh connection. One
+//!    was sent or the request is idempotent and its body is in hand, it goes out once more, on a fresh connection. What the
+//!    peer of a *shared* connection did not process goes out again, there or on another one. One
 //!    with `Expect: 100-continue` that is answered with 417 goes out once more without that.
 //! 4. The response is handed over. The connection is handed to the call that has waited longest, or kept, when the response's
 //!    body has ended and the session says that it is open with a free slot; it is dropped otherwise.
@@ -94,7 +95,7 @@
 //!
 //! # Limits
 //!
-//! All but the last two are set with [`ClientConfig`].
+//! All but the last three are set with [`ClientConfig`].
 //!
 //! | what | default | beyond it |
 //! |---|---|---|
@@ -109,6 +110,7 @@
 //! | time of a dial | [`DEFAULT_CONNECT_TIMEOUT`](ClientConfig::DEFAULT_CONNECT_TIMEOUT) | the call fails |
 //! | time to the head of the response | none | the call fails |
 //! | repetitions on a fresh connection | 1 | the call fails |
+//! | repetitions of what the peer of a shared connection did not process | [`MAX_UNPROCESSED`](ClientConfig::MAX_UNPROCESSED) | the call fails |
 //! | repetitions without an expectation | 1 | the caller gets the 417 |
 //!
 //! # Specification
@@ -119,6 +121,7 @@
 //! | RFC 9110 9.2.2 | only idempotent requests are repeated | `replay.rs` |
 //! | RFC 9110 10.1.1 | a request whose expectation is refused is repeated without it | `expect.rs` |
 //! | RFC 9112 9.3.1 | a request is repeated on a reused connection only, and once | `client.rs` |
+//! | RFC 9113 8.7 | what a peer says it did not process is sent again | `client.rs` |
 
 mod client;
 mod config;

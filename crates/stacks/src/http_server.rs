@@ -15,6 +15,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 type Http1<S> = Arc<Http1Server<Arc<S>>>;
 type Http2<S> = Arc<Http2Server<Arc<S>>>;
+type ByPreface<S> = Peek<Case<Prefix<&'static [u8]>, Http2<S>, Otherwise<Http1<S>>>>;
 
 /// Serves HTTP/1 and HTTP/2 on one port: an acceptor that takes a [`Conn`], finds out what its client speaks, and calls one
 /// service with the requests of all.
@@ -64,7 +65,7 @@ pub struct HttpServer<S> {
     shutdown: Option<ShutdownSignal>,
     http1: Http1<S>,
     http2: Http2<S>,
-    by_preface: Peek<Case<Prefix<&'static [u8]>, Http2<S>, Otherwise<Http1<S>>>>,
+    by_preface: ByPreface<S>,
 }
 
 impl<S> HttpServer<S> {

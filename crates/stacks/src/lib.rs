@@ -1,8 +1,10 @@
 //! Stacks that are ready to run, each in one file.
 //!
-//! - [`http_client`]: an HTTP client over TCP: Happy Eyeballs, kept connections, one safe retry.
+//! - [`http_client`]: an HTTP client over TCP and TLS, in HTTP/1.1 and HTTP/2, through proxies where a route says so.
+//! - [`HttpConnector`]: makes sessions of connections, in the version that was agreed on.
 //! - [`HttpServer`]: an HTTP server that speaks HTTP/1 and HTTP/2 on one port, in clear and under TLS.
 //! - [`forward_proxy`]: an HTTP forward proxy, from the accepted connection down.
+//! - [`in_memory`]: clients of a server stack with nothing between them, for tests.
 //! - `tower`, with the feature of that name: the bridge to and from tower's services and layers.
 //!
 //! Take one as it is, or copy its file and change a layer: there is no protocol code here, and nothing that the crates
@@ -39,12 +41,15 @@
 
 mod forward_proxy;
 mod http_client;
+mod http_connector;
 mod http_server;
+pub mod in_memory;
 mod rate_per_user;
 mod recorded_relay;
 #[cfg(feature = "tower")]
 pub mod tower;
 
 pub use forward_proxy::{ForwardProxyConfig, forward_proxy};
-pub use http_client::{HttpClient, http_client};
+pub use http_client::{HttpClient, HttpClientConfig, http_client};
+pub use http_connector::{HttpConnector, HttpSession};
 pub use http_server::HttpServer;

@@ -164,6 +164,10 @@ impl<S: Session<Request>> Lease<S> {
         &self.held().session
     }
 
+    pub(crate) fn is_shared(&self) -> bool {
+        self.held().shared
+    }
+
     /// Counts the request that is sent now. To be dropped when the session knows of it, and counts its slot itself.
     pub(crate) fn begin(&mut self) -> Option<Reservation<S>> {
         self.held().requests.fetch_add(1, Relaxed);

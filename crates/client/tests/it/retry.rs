@@ -97,6 +97,29 @@ async fn h1_30_a_failure_on_a_fresh_connection_is_final() {
     }
 }
 
+/// H2-08: what the peer of a shared connection did not process goes out again, whatever its method, so often and no more.
+/// Waits: the same through GOAWAY, which the engine shows.
+#[tokio::test(start_paused = true)]
+async fn h2_08_what_was_not_processed_is_sent_again() {
+    const MAX: usize = ClientConfig::MAX_UNPROCESSED;
+    for (act, refused, shared, succeeds) in [
+        (Act::Unprocessed, 1, true, true),
+        (Act::Unprocessed, MAX, true, true),
+        (Act::Unprocessed, MAX + 1, true, false),
+        (Act::Unprocessed, 1, false, false),
+        (Act::CloseSilent, 1, true, false),
+    ] {
+        let server = Server::with_script(&vec![act; refused]);
+        server.shared.store(shared, SeqCst);
+        let client = server.client(ClientConfig::default());
+        let outcome = exchange(&client, request("POST", "a", Body::new(Body::full("streamed")))).await;
+        assert_eq!(outcome.is_ok(), succeeds, "{act:?} {refused} {shared}: {outcome:?}");
+        if succeeds {
+            assert_eq!(server.seen(), [(0, "POST".to_owned())]);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_fails_is_not_repeated() {
     let server = Server::with_script(&[]);

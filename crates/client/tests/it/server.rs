@@ -32,6 +32,8 @@ pub(crate) enum Act {
     AnswerAndClose,
     /// Closes before anything of the request was sent.
     CloseUnsent,
+    /// Refuses the request unprocessed, and goes on.
+    Unprocessed,
     /// Takes the request, and closes without an answer.
     CloseSilent,
     /// Takes the request, and breaks off within the head of the answer.
@@ -201,6 +203,9 @@ impl Scripted {
             self.drain();
             return Err(SendError::not_sent(request, "the peer has closed"));
         }
+        if act == Act::Unprocessed {
+            return Err(SendError::not_sent(request, "the peer refused the stream"));
+        }
         let busy = Busy { line: Arc::clone(&self.line), ended: self.slots().shared };
         self.line.busy.fetch_add(1, SeqCst);
         let method = request.method().to_string();
@@ -243,7 +248,7 @@ impl Scripted {
                 })
             }
             Act::BreakOff => Err(SendError::unknown("the peer broke off")),
-            Act::Hang | Act::CloseUnsent => std::future::pending().await,
+            Act::Hang | Act::CloseUnsent | Act::Unprocessed => std::future::pending().await,
         }
     }
 }

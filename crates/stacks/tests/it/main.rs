@@ -11,6 +11,9 @@ mod expect;
 mod hostile;
 #[cfg(test)]
 #[cfg(unix)]
+mod http_client;
+#[cfg(test)]
+#[cfg(unix)]
 mod http_server;
 #[cfg(test)]
 mod idle;
