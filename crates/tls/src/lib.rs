@@ -12,6 +12,7 @@
 //! - [`ServerConfig`] and [`ClientConfig`] are the settings, compiled once and replaced while running.
 //! - [`CertifiedKey`] is a certificate with its key, [`Certificates`] who has the certificates of a server, [`Roots`] and
 //!   [`SpkiPin`] whom to trust.
+//! - `CertificateAuthority` and `CertifiedKey::self_signed` (feature `issuing`) make certificates.
 //! - [`Negotiated`] and [`PeerCertificates`] are facts about a connection, [`HandshakeStats`] counts of all.
 //! - [`KeyLog`] makes recorded connections readable, for those who look for mistakes.
 //! - [`TlsError`] says what went wrong, with whose certificate.
@@ -20,6 +21,7 @@
 //!   runtime. It needs no TLS library either: without features it is all there is.
 //! - [`PeekTlsLayer`] reads the hello of a connection and hands the connection on from its first byte, with the hello as a fact.
 //! - [`SniRouter`] hands connections to services by the name of the server, without ending TLS.
+//! - `AuthorityLayer` (feature `http`) answers requests for another server than their connection's with 421.
 //!
 //! # Example
 //!
@@ -88,6 +90,7 @@
 //! | servers whose sessions a client remembers | 256, with 8 sessions each | fixed |
 //! | sessions of TLS 1.2 that a server remembers for clients without tickets | 256 | fixed, by the library |
 //! | a file of certificates or keys | 16 MiB | fixed |
+//! | certificates that an authority keeps | 1,024 | `CertificateAuthority::with_kept` |
 //!
 //! # Specification
 //!
@@ -98,6 +101,7 @@
 //! | RFC 8446 section 6.2 | alerts | done: sent, and told with their names |
 //! | RFC 6066 section 3 | server name | done: names without the last dot, no addresses; `unrecognized_name` when there is no certificate |
 //! | RFC 7301 | ALPN | done |
+//! | RFC 5280 section 4.2.1 | extensions of certificates | in those made here: names (with wildcards and addresses), identifiers of keys, constraints, usages; no revocation |
 //! | RFC 7468 | PEM | certificates and keys, strict within sections |
 //! | RFC 7469 section 2.4 | pins | the hash of a key; those of a client's settings, not of a header |
 //! | RFC 9325 | what is safe to use | done: no version below 1.2, no suite without forward secrecy |
@@ -105,6 +109,7 @@
 //! | RFC 8446 section 5.1 | records | a hello may be spread over several; empty and too long ones are refused |
 //! | RFC 6066 section 3 | server name | read; what is no DNS name is kept as bytes alone. `unrecognized_name` when there is no route |
 //! | RFC 9525 section 6.3 | wildcards | one label, the first, in the names of routes |
+//! | RFC 9110 section 15.5.20 | 421 | by `AuthorityLayer`: the host of a request against the name in the hello and the target of the tunnel |
 //! | RFC 7301 section 3.1 | ALPN | read |
 //! | RFC 8701 | GREASE | known, and left out of fingerprints |
 //! | RFC 9849 section 5 | encrypted ClientHello | that there is one is seen |
@@ -125,6 +130,8 @@ mod router;
 mod acceptor;
 #[cfg(feature = "tokio")]
 mod alert;
+#[cfg(feature = "http")]
+mod authority;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod certificates;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
@@ -150,6 +157,10 @@ mod stream;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod verify;
 
+#[cfg(feature = "http")]
+pub use self::authority::{AuthorityLayer, AuthorityMismatch, CheckAuthority, TunnelTarget};
+#[cfg(all(feature = "issuing", any(feature = "aws-lc-rs", feature = "ring")))]
+pub use self::certificates::{CertificateAuthority, IssueError};
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use self::{
     acceptor::{AcceptLayer, Acceptor},

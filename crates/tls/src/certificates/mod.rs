@@ -1,9 +1,17 @@
 //! Certificates with their keys, and where they come from.
 
+#[cfg(feature = "issuing")]
+mod authority;
 mod error;
+#[cfg(feature = "issuing")]
+mod issue;
 pub(crate) mod pem;
 
+#[cfg(feature = "issuing")]
+pub use authority::CertificateAuthority;
 pub use error::{LoadError, LoadErrorCause};
+#[cfg(feature = "issuing")]
+pub use issue::IssueError;
 
 use std::{fmt, path::Path, sync::Arc};
 

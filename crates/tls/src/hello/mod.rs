@@ -14,6 +14,9 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(test, feature = "http"))]
+pub(crate) use tests::test_hello;
+
 pub use decoder::ClientHelloDecoder;
 pub use error::{ClientHelloError, ClientHelloErrorKind, HelloPart};
 pub use grease::is_grease;

@@ -47,6 +47,13 @@ impl Parts {
     }
 }
 
+/// A hello for this server, for tests of what is decided by it.
+#[cfg(feature = "http")]
+pub(crate) fn test_hello(server_name: Option<&str>) -> ClientHello {
+    let content = |name: &str| (0, vector16(&[&[0], &vector16(name.as_bytes())[..]].concat()));
+    Parts::new(0x0303, &[0x1301], server_name.map(content).into_iter().collect()).decode().unwrap()
+}
+
 fn bytes(codes: &[u16]) -> Vec<u8> {
     codes.iter().flat_map(|code| code.to_be_bytes()).collect()
 }

@@ -7,6 +7,9 @@ mod agree;
 #[cfg(test)]
 mod captures;
 #[cfg(test)]
+#[cfg(all(feature = "issuing", any(feature = "aws-lc-rs", feature = "ring")))]
+mod certificates;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod choices;
 #[cfg(test)]
