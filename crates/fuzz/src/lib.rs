@@ -31,6 +31,7 @@ mod reference;
 mod addresses;
 mod chunked;
 mod client;
+mod client_hello;
 mod header_layout;
 mod proxy_status;
 mod request_head;
@@ -60,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "header_layout", run: header_layout::run },
     Target { name: "server", run: server::run },
     Target { name: "client", run: client::run },
+    Target { name: "client_hello", run: client_hello::run },
     Target { name: "addresses", run: addresses::run },
     Target { name: "rules", run: rules::run },
     Target { name: "proxy_status", run: proxy_status::run },

@@ -295,6 +295,36 @@ fn reverse_http_answers_for_an_upstream_that_is_gone() {
     assert!(!answer.contains(&gone), "{answer}");
 }
 
+/// The hello is one that OpenSSL's client sent, to `example.com`.
+#[test]
+fn sni_router_relays_to_the_server_of_that_name() {
+    let captured = include_str!("../../../crates/tls/tests/hellos/openssl.txt");
+    let digits = captured.lines().find_map(|line| line.strip_prefix("hex: ")).unwrap().as_bytes();
+    let hello: Vec<u8> =
+        digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let route = |name: &str| format!("{name}={}", server.local_addr().unwrap());
+
+    let router = Server::start_with(env!("CARGO_BIN_EXE_sni-router"), &["127.0.0.1:0", &route("example.com")]);
+    let mut client = TcpStream::connect(&router.addr).unwrap();
+    client.write_all(&hello).unwrap();
+    let (mut relayed, mut received) = (server.accept().unwrap().0, vec![0; hello.len()]);
+    relayed.read_exact(&mut received).unwrap();
+    assert_eq!(received, hello);
+    relayed.write_all(b"what the server says").unwrap();
+    drop(relayed);
+    assert_eq!(read_to_end(client), "what the server says");
+
+    // The same hello where only subdomains have a route: a fatal alert, unrecognized_name.
+    let router = Server::start_with(env!("CARGO_BIN_EXE_sni-router"), &["127.0.0.1:0", &route("*.example.com")]);
+    let mut client = TcpStream::connect(&router.addr).unwrap();
+    client.write_all(&hello).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut alert = Vec::new();
+    client.read_to_end(&mut alert).unwrap();
+    assert_eq!(alert, [21, 3, 3, 0, 2, 2, 112]);
+}
+
 #[test]
 fn tower_interop_joins_both_worlds() {
     let server = Server::start(env!("CARGO_BIN_EXE_tower-interop"));

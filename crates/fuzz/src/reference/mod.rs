@@ -1,14 +1,17 @@
-//! A second reading of HTTP/1, to compare the codec with: small, slow, and with nothing of it in common.
+//! A second reading of HTTP/1 and of TLS's first message, to compare the codecs with: small, slow, and with nothing of them in
+//! common.
 //!
-//! It reads a message that is there as a whole, line by line, from the grammar of RFC 9112 and the rules of strictness
+//! Of HTTP/1 it reads a message that is there as a whole, line by line, from the grammar of RFC 9112 and the rules of strictness
 //! that the codec's page states. It knows no limits of length, and of a request target no more than what frames it.
 
 mod body;
+mod client_hello;
 mod head;
 mod item;
 mod stream;
 
 pub(crate) use body::chunked;
+pub(crate) use client_hello::{Hello, client_hello};
 pub(crate) use head::{Body, Fields, Request, request, response};
 pub(crate) use item::{Item, Value, item};
 pub(crate) use stream::{Answer, Ending, Received, answers, requests};

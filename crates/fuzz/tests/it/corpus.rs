@@ -60,6 +60,7 @@ targets! {
     header_layout
     server
     client
+    client_hello
     addresses
     rules
     proxy_status
