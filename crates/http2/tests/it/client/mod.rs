@@ -5,6 +5,7 @@ mod connect;
 mod goaway;
 mod peer;
 mod pings;
+mod programs;
 mod requests;
 mod shutdown;
 mod slots;
