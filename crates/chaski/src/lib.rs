@@ -12,6 +12,8 @@
 //! | | always | the root, [`http`](mod@http) | the contract: services, layers, extensions, connections, addresses, bodies |
 //! | `net` | yes | [`net`] | listeners, connectors, Happy Eyeballs, relay, peek: TCP, Unix sockets and in memory |
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
+//! | `http2` | | `http2` | HTTP/2: server, sessions, fingerprint |
+//! | `tls`, `tls-ring` | | `tls` | TLS: acceptor, connector, certificates, ClientHello, routing by server name |
 //! | `client` | | `client` | an HTTP client and its pool, over any connector |
 //! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, spans, facts, matchers |
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |
@@ -64,6 +66,8 @@ pub use chaski_core::*;
 pub use chaski_client as client;
 #[cfg(feature = "http1")]
 pub use chaski_http_core as http1;
+#[cfg(feature = "http2")]
+pub use chaski_http2 as http2;
 #[cfg(feature = "middleware")]
 pub use chaski_middleware as middleware;
 #[cfg(feature = "net")]
@@ -74,6 +78,8 @@ pub use chaski_proxy as proxy;
 pub use chaski_stacks as stacks;
 #[cfg(feature = "telemetry")]
 pub use chaski_telemetry as telemetry;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub use chaski_tls as tls;
 
 #[cfg(feature = "tower")]
 pub use chaski_stacks::tower;

@@ -2,15 +2,14 @@ use std::{io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use chaski_client::{Client, ClientConfig, ClientError};
 use chaski_core::{BoxError, Conn, Io, Service, ServiceExt, find_cause, optional, stack};
-use chaski_http_core::{
-    Http1ClientConfig, Http1Connector, Http1Error, Http1Server, Http1ServerConfig, Http1ServerError,
-};
+use chaski_http_core::{Http1ClientConfig, Http1Connector, Http1Error, Http1ServerConfig};
+use chaski_http2::Http2ServerConfig;
 use chaski_middleware::Rate;
 use chaski_net::{Dialer, PerWorker, Relay, RelayConfig};
 use chaski_proxy::{CallerLimitLayer, Credentials, ForwardProxy, ProxyAuthLayer, Pseudonym, Rules, Users, UsersFile};
 use chaski_telemetry::{AccessLogLayer, AccessLogSink, Metrics};
 
-use crate::{rate_per_user::rate_per_user, recorded_relay::RecordedRelay};
+use crate::{HttpServer, rate_per_user::rate_per_user, recorded_relay::RecordedRelay};
 
 /// Settings of [`forward_proxy`].
 #[derive(Clone, Debug)]
@@ -113,7 +112,7 @@ impl ForwardProxyConfig {
     }
 
     /// Sets how long a client may take to send the head of a request, and may stand still within its body or while it is to
-    /// read an answer. Default: those of [`Http1ServerConfig`], 30 seconds for a head and 60 for the rest.
+    /// read an answer. Default: those of [`Http1ServerConfig`] and [`Http2ServerConfig`], 30 seconds for a head and 60 for the rest.
     #[must_use]
     pub fn with_client_timeout(mut self, limit: Duration) -> Self {
         self.client_timeout = Some(limit);
@@ -152,13 +151,12 @@ impl ForwardProxyConfig {
     }
 }
 
-/// An HTTP forward proxy: absolute-form requests and CONNECT tunnels, in HTTP/1.0 and 1.1.
+/// An HTTP forward proxy: absolute-form requests and CONNECT tunnels, in HTTP/1.0, 1.1 and 2. To origins it speaks HTTP/1.1.
 ///
-/// Serve it with a listener: `IO` is what its connections stand on. For listeners of several kinds take
+/// Serve it with a listener, for clients that come over TLS below an acceptor that offers
+/// [`HttpServer::ALPN`]. `IO` is what its connections stand on. For listeners of several kinds take
 /// [`BoxIo`](chaski_core::BoxIo), and have each one's connections boxed.
-pub fn forward_proxy<IO: Io>(
-    config: ForwardProxyConfig,
-) -> impl Service<Conn<IO>, Output = (), Error = Http1ServerError> {
+pub fn forward_proxy<IO: Io>(config: ForwardProxyConfig) -> impl Service<Conn<IO>, Output = (), Error = BoxError> {
     let ForwardProxyConfig {
         rules,
         users,
@@ -174,8 +172,10 @@ pub fn forward_proxy<IO: Io>(
     } = config;
     let mut clients =
         Http1ServerConfig::default().with_idle_timeout(Some(idle_timeout)).with_header_layout(header_layout);
+    let mut http2_clients = Http2ServerConfig::default().with_idle_timeout(Some(idle_timeout));
     if let Some(limit) = client_timeout {
         clients = clients.with_client_timeout(limit);
+        http2_clients = http2_clients.with_client_timeout(limit);
     }
     // In Via, and in the Proxy-Status of all that answer here.
     let name = Pseudonym::random();
@@ -221,7 +221,7 @@ pub fn forward_proxy<IO: Io>(
         )
         .with_pseudonym(name),
     );
-    stack(metrics.connection_layer(), Http1Server::new(requests).with_config(clients))
+    stack(metrics.connection_layer(), HttpServer::new(requests).with_http1(clients).with_http2(http2_clients))
 }
 
 /// Names the end of a connection by the error that IO has for it. An engine's own error for an orderly close before a
