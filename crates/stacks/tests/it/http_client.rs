@@ -17,15 +17,14 @@ use chaski_core::{
 use chaski_net::{TcpListener, memory::MemoryAddr};
 use chaski_proxy::{HttpProxy, ProxyRefused, Rules};
 use chaski_stacks::{ForwardProxyConfig, HttpClient, HttpClientConfig, HttpServer, forward_proxy, in_memory};
-use chaski_tls::{AcceptLayer, CertifiedKey, ClientConfig, Negotiated, Roots, ServerConfig};
+use chaski_tls::{AcceptLayer, CertificateAuthority, CertifiedKey, ClientConfig, Negotiated, Roots, ServerConfig};
 use tokio::{io::DuplexStream, sync::Barrier};
 
 /// A certificate for `localhost`, and who trusts it.
 fn identity() -> (CertifiedKey, Roots) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let roots = Roots::from_bytes(chain.as_bytes()).unwrap();
-    (CertifiedKey::from_bytes(chain.as_bytes(), key.as_bytes()).unwrap(), roots)
+    let authority = CertificateAuthority::new("a test").unwrap();
+    let roots = Roots::from_bytes(authority.certificate()).unwrap();
+    (authority.issue(["localhost"]).unwrap(), roots)
 }
 
 fn get(uri: &str, versions: HttpVersions) -> Request {

@@ -9,7 +9,7 @@ use chaski_core::{
 };
 use chaski_net::{TcpListener, peek::PeekError};
 use chaski_stacks::HttpServer;
-use chaski_tls::{AcceptLayer, CertifiedKey, Negotiated, ServerConfig};
+use chaski_tls::{AcceptLayer, CertificateAuthority, CertifiedKey, Negotiated, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::TcpStream,
@@ -28,9 +28,8 @@ async fn tell(request: Request) -> Result<Response, Infallible> {
 
 /// A certificate for `localhost`, and its PEM for those who are to trust it.
 fn identity() -> (CertifiedKey, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    (CertifiedKey::from_bytes(chain.as_bytes(), key.as_bytes()).unwrap(), chain)
+    let authority = CertificateAuthority::new("a test").unwrap();
+    (authority.issue(["localhost"]).unwrap(), authority.certificate_pem())
 }
 
 /// What a server answers to these bytes, which come one by one.
