@@ -12,6 +12,7 @@
 //! - [`ServerConfig`] and [`ClientConfig`] are the settings, compiled once and replaced while running.
 //! - [`CertifiedKey`] is a certificate with its key, [`Certificates`] who has the certificates of a server, [`Roots`] and
 //!   [`SpkiPin`] whom to trust.
+//! - [`CertificateDirectory`] reads certificates from a folder, by name, and reads them again.
 //! - `CertificateAuthority` and `CertifiedKey::self_signed` (feature `issuing`) make certificates.
 //! - [`Negotiated`] and [`PeerCertificates`] are facts about a connection, [`HandshakeStats`] counts of all.
 //! - [`KeyLog`] makes recorded connections readable, for those who look for mistakes.
@@ -164,7 +165,7 @@ pub use self::certificates::{CertificateAuthority, IssueError};
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use self::{
     acceptor::{AcceptLayer, Acceptor},
-    certificates::{Certificates, CertifiedKey, LoadError, LoadErrorCause},
+    certificates::{CertificateDirectory, Certificates, CertifiedKey, LoadError, LoadErrorCause},
     config::{ClientAuth, ClientConfig, ConfigError, ServerConfig, TlsVersions},
     connector::{ConnectLayer, Connector},
     error::{CertificateFault, Common, TlsError},

@@ -46,7 +46,11 @@ impl<T> NameTable<T> {
     }
 
     pub(crate) fn get(&self, name: &Domain) -> Option<&T> {
-        let name = name.as_str();
+        self.find(name.as_str())
+    }
+
+    /// By a name in lower case, without a dot at its end.
+    pub(crate) fn find(&self, name: &str) -> Option<&T> {
         let of_parent = || name.split_once('.').and_then(|(_, parent)| self.wildcard.get(parent));
         let &index = self.exact.get(name).or_else(of_parent)?;
         self.entries.get(index).map(|(_, value)| value)

@@ -5,6 +5,8 @@ use std::{
 
 use chaski_core::BoxError;
 
+use crate::NameError;
+
 /// Why certificates or keys could not be loaded: which file, and what is wrong with it.
 #[derive(Debug)]
 pub struct LoadError {
@@ -48,6 +50,17 @@ pub enum LoadErrorCause {
     /// A certificate cannot be read.
     #[error("has a certificate that cannot be read")]
     BadCertificate(#[source] BoxError),
+    /// The certificate is for others than the name of its file says.
+    #[error("has a certificate{} that is not for `{name}`", for_subject(.subject.as_deref()))]
+    NotFor {
+        /// The name.
+        name: String,
+        /// Whom the certificate is for.
+        subject: Option<String>,
+    },
+    /// The name of the file is not that of a server.
+    #[error("has a name that is not that of one server")]
+    FileName(#[source] NameError),
     /// The key is not that of the certificate.
     #[error("has a private key that does not match the certificate{}", for_subject(.subject.as_deref()))]
     Mismatch {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "issuing")]
 mod authority;
+mod directory;
 mod error;
 #[cfg(feature = "issuing")]
 mod issue;
@@ -9,6 +10,7 @@ pub(crate) mod pem;
 
 #[cfg(feature = "issuing")]
 pub use authority::CertificateAuthority;
+pub use directory::CertificateDirectory;
 pub use error::{LoadError, LoadErrorCause};
 #[cfg(feature = "issuing")]
 pub use issue::IssueError;

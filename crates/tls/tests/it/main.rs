@@ -20,6 +20,9 @@ mod client_auth;
 mod closing;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod directory;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod handshake;
 #[cfg(test)]
 mod hello;
