@@ -23,6 +23,9 @@ mod closing;
 mod directory;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod faults;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod handshake;
 #[cfg(test)]
 mod hello;
