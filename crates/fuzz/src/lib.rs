@@ -33,6 +33,7 @@ mod chunked;
 mod client;
 mod client_hello;
 mod header_layout;
+mod pem;
 mod proxy_status;
 mod request_head;
 mod response_head;
@@ -62,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "server", run: server::run },
     Target { name: "client", run: client::run },
     Target { name: "client_hello", run: client_hello::run },
+    Target { name: "pem", run: pem::run },
     Target { name: "addresses", run: addresses::run },
     Target { name: "rules", run: rules::run },
     Target { name: "proxy_status", run: proxy_status::run },

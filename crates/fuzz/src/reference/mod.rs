@@ -1,4 +1,4 @@
-//! A second reading of HTTP/1 and of TLS's first message, to compare the codecs with: small, slow, and with nothing of them in
+//! A second reading of HTTP/1, of TLS's first message and of PEM, to compare the codecs with: small, slow, and with nothing of them in
 //! common.
 //!
 //! Of HTTP/1 it reads a message that is there as a whole, line by line, from the grammar of RFC 9112 and the rules of strictness
@@ -8,12 +8,14 @@ mod body;
 mod client_hello;
 mod head;
 mod item;
+mod pem;
 mod stream;
 
 pub(crate) use body::chunked;
 pub(crate) use client_hello::{Hello, client_hello};
 pub(crate) use head::{Body, Fields, Request, request, response};
 pub(crate) use item::{Item, Value, item};
+pub(crate) use pem::pem;
 pub(crate) use stream::{Answer, Ending, Received, answers, requests};
 
 /// What is found at the start of some bytes.

@@ -61,6 +61,7 @@ targets! {
     server
     client
     client_hello
+    pem
     addresses
     rules
     proxy_status
