@@ -58,6 +58,8 @@ pub struct TlsStream<S: Io> {
     state: State,
     /// The peer has sent what it must not. Nothing more is read.
     broken: bool,
+    /// A writer waits for the IO to take more, and its waker is there.
+    blocked: bool,
     closing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -83,7 +85,7 @@ impl<S: Io> TlsStream<S> {
     }
 
     pub(crate) fn new(io: S, tls: impl Into<Connection>) -> Self {
-        Self { io, tls: Box::new(tls.into()), state: State::Handshake, broken: false, closing: None }
+        Self { io, tls: Box::new(tls.into()), state: State::Handshake, broken: false, blocked: false, closing: None }
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -117,11 +119,15 @@ impl<S: Io> TlsStream<S> {
 
     /// Writes all that was encrypted.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.blocked = false;
         while self.tls.wants_write() {
             match self.tls.write_tls(&mut Writer { io: &mut self.io, cx }) {
                 Ok(0) => return self.fail(io::ErrorKind::WriteZero.into()),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Poll::Pending;
+                }
                 Err(error) => return self.fail(error),
             }
         }
@@ -133,11 +139,11 @@ impl<S: Io> TlsStream<S> {
         Poll::Ready(Err(error))
     }
 
-    /// Writes as much of what was encrypted as the IO takes at once. Nobody is woken when it would take more, so that a
-    /// reader does not take the place of a writer that waits.
+    /// Writes as much of what was encrypted as the IO takes at once. Nobody is woken when it would take more. A writer that waits
+    /// keeps its place, and sends this too when its turn comes.
     fn send_now(&mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
-        if self.state != State::Closed && matches!(self.poll_send(cx), Poll::Ready(Ok(()))) {
+        if !self.blocked && self.state != State::Closed && matches!(self.poll_send(cx), Poll::Ready(Ok(()))) {
             let _ = Pin::new(&mut self.io).poll_flush(cx);
         }
     }
@@ -260,6 +266,8 @@ impl<S: Io> Drop for TlsStream<S> {
     fn drop(&mut self) {
         if matches!(self.state, State::Open | State::Closing) {
             self.begin_to_close();
+            // Nobody waits any more.
+            self.blocked = false;
             self.send_now();
         }
     }

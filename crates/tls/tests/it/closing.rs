@@ -169,6 +169,47 @@ async fn shutting_down_ends_though_the_peer_reads_nothing() {
     }
 }
 
+/// The two halves may be in two tasks: a reader that finds the connection broken does not take the writer's wake-up.
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_waits_is_woken_though_the_reader_has_failed() {
+    let narrow = PipeDirection { capacity: 8 * 1024, ..PipeDirection::default() };
+    let (near, mut a) = pipe();
+    let (mut b, far) = PipeOptions::both(narrow).pipe();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let carrier = tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            _ = tokio::io::copy_bidirectional(&mut a, &mut b) => {}
+            _ = stopped => {}
+        }
+        (a, b)
+    });
+    let (server, _client) = pair(TlsVersions::Tls13Only, (near, far)).await;
+    stop.send(()).unwrap();
+    let (_to_client, mut to_server) = carrier.await.unwrap();
+
+    let (mut reading, mut writing) = tokio::io::split(server);
+    let writer = tokio::spawn(async move {
+        loop {
+            writing.write_all(&[0; 64 * 1024]).await?;
+        }
+        #[expect(unreachable_code, reason = "names the type")]
+        io::Result::Ok(())
+    });
+    tokio::task::yield_now().await;
+    to_server.write_all(&[&[23, 3, 3, 0, 40][..], &[0; 40]].concat()).await.unwrap();
+    reading.read_u8().await.unwrap_err();
+    let drained = async {
+        let mut sink = vec![0; 4096];
+        while to_server.read(&mut sink).await.is_ok_and(|n| n > 0) {}
+    };
+    let written = tokio::select! {
+        () = drained => unreachable!("the server holds its end"),
+        written = tokio::time::timeout(Duration::from_secs(1), writer) => written.unwrap().unwrap(),
+    };
+    assert!(matches!(find_cause(&written.unwrap_err()), Some(TlsError::Protocol(_))));
+}
+
 /// A stream that is dropped while its peer reads nothing does not wait, and what the peer then sees is a cut.
 #[tokio::test]
 async fn dropping_a_stream_never_waits() {
