@@ -8,6 +8,9 @@ mod cancel;
 #[cfg(test)]
 mod expect;
 #[cfg(test)]
+#[cfg(unix)]
+mod fronting;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 #[cfg(unix)]
