@@ -103,7 +103,8 @@
 //! | RFC 6066 section 3 | server name | done: names without the last dot, no addresses; `unrecognized_name` when there is no certificate |
 //! | RFC 7301 | ALPN | done |
 //! | RFC 5280 section 4.2.1 | extensions of certificates | in those made here: names (with wildcards and addresses), identifiers of keys, constraints, usages; no revocation |
-//! | RFC 7468 | PEM | certificates and keys, strict within sections |
+//! | RFC 5280 section 5 | lists of revoked certificates | those that are given; none is fetched, and OCSP is not asked |
+//! | RFC 7468 | PEM | certificates, keys, lists of revoked certificates; strict within sections |
 //! | RFC 7469 section 2.4 | pins | the hash of a key; those of a client's settings, not of a header |
 //! | RFC 9325 | what is safe to use | done: no version below 1.2, no suite without forward secrecy |
 //! | RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2 | ClientHello | read, also without extensions; the SSL 2.0 form is not |

@@ -4,11 +4,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::{RootCertStore, pki_types::TrustAnchor};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateRevocationListDer, TrustAnchor},
+};
 
 use crate::{LoadError, LoadErrorCause, certificates::pem};
 
-/// Certificates that are trusted to issue others: parsed once, shared by all that are given them. A clone is the same set.
+/// Certificates that are trusted to issue others, and what they have revoked: parsed once, shared by all that are given them.
+/// A clone is the same set.
 ///
 /// ```
 /// use chaski_tls::Roots;
@@ -19,13 +23,14 @@ use crate::{LoadError, LoadErrorCause, certificates::pem};
 #[derive(Clone)]
 pub struct Roots {
     store: Arc<RootCertStore>,
+    revoked: Arc<[CertificateRevocationListDer<'static>]>,
 }
 
 impl Roots {
     /// Nobody is trusted yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { store: Arc::new(RootCertStore::empty()) }
+        Self::of(std::iter::empty())
     }
 
     /// The roots that Mozilla trusts for servers, as of the release that this program was built with. They are no part of the
@@ -60,7 +65,7 @@ impl Roots {
             });
         }
         tracing::debug!(added, passed_over, "read the system's root certificates");
-        Ok(NATIVE.get_or_init(|| Self { store: Arc::new(store) }).clone())
+        Ok(NATIVE.get_or_init(|| Self::from(store)).clone())
     }
 
     /// The certificates of a PEM file, or the one of a DER file. Blocks while it reads.
@@ -83,13 +88,29 @@ impl Roots {
         for certificate in pem::certificates(bytes)? {
             store.add(certificate).map_err(|error| LoadErrorCause::BadCertificate(error.into()))?;
         }
-        Ok(Self { store: Arc::new(store) })
+        Ok(store.into())
     }
 
-    /// These and those of `other`.
+    /// These and those of `other`, with what either has revoked.
     #[must_use]
     pub fn with(self, other: &Self) -> Self {
-        Self::of(self.store.roots.iter().chain(&other.store.roots).cloned())
+        let mut both = Self::of(self.store.roots.iter().chain(&other.store.roots).cloned());
+        both.revoked = self.revoked.iter().chain(&*other.revoked).cloned().collect();
+        both
+    }
+
+    /// Adds lists of revoked certificates (CRL, RFC 5280 section 5), in PEM, or one in DER. A certificate that stands in the
+    /// list of its issuer is refused, and so is all that it has issued. One whose issuer has no list here is not, and a list that
+    /// is out of date still counts: keeping them up to date is the caller's, who gives the next set to
+    /// [`replace`](crate::ConnectLayer::replace).
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] when there is no list. One that cannot be read shows when settings are compiled.
+    pub fn with_revocation_lists(mut self, bytes: &[u8]) -> Result<Self, LoadError> {
+        let more = pem::revocation_lists(bytes)?;
+        self.revoked = self.revoked.iter().cloned().chain(more).collect();
+        Ok(self)
     }
 
     /// How many there are.
@@ -110,12 +131,22 @@ impl Roots {
         Arc::ptr_eq(&self.store, &other.store)
     }
 
+    pub(crate) fn revoked(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
+        self.revoked.iter().cloned()
+    }
+
     pub(crate) fn store(&self) -> &Arc<RootCertStore> {
         &self.store
     }
 
     fn of(anchors: impl Iterator<Item = TrustAnchor<'static>>) -> Self {
-        Self { store: Arc::new(RootCertStore { roots: anchors.collect() }) }
+        RootCertStore { roots: anchors.collect() }.into()
+    }
+}
+
+impl From<RootCertStore> for Roots {
+    fn from(store: RootCertStore) -> Self {
+        Self { store: Arc::new(store), revoked: Arc::default() }
     }
 }
 

@@ -24,6 +24,9 @@ pub enum LoadErrorCause {
     /// There is no certificate in it.
     #[error("has no certificate")]
     NoCertificate,
+    /// There is no list of revoked certificates in it.
+    #[error("has no list of revoked certificates")]
+    NoRevocationList,
     /// There is no private key in it.
     #[error("has no private key")]
     NoKey,

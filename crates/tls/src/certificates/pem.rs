@@ -9,7 +9,10 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer,
+    PrivateSec1KeyDer,
+};
 
 use super::{LoadError, LoadErrorCause};
 
@@ -43,6 +46,21 @@ pub(crate) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         }
     }
     if found.is_empty() { Err(LoadErrorCause::NoCertificate.into()) } else { Ok(found) }
+}
+
+/// All lists of revoked certificates; at least one.
+pub(crate) fn revocation_lists(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, LoadError> {
+    if is_der(bytes) {
+        return Ok(vec![bytes.to_vec().into()]);
+    }
+    let mut found = Vec::new();
+    for section in Sections::of(bytes) {
+        let section = section?;
+        if section.label == "X509 CRL" {
+            found.push(section.decode()?.into());
+        }
+    }
+    if found.is_empty() { Err(LoadErrorCause::NoRevocationList.into()) } else { Ok(found) }
 }
 
 /// The first private key.

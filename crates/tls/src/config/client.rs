@@ -202,6 +202,8 @@ impl ClientConfig {
             return Err(ConfigError::NoRoots);
         }
         WebPkiServerVerifier::builder_with_provider(Arc::clone(self.roots.store()), Arc::clone(provider()))
+            .with_crls(self.roots.revoked())
+            .allow_unknown_revocation_status()
             .build()
             .map_err(|error| ConfigError::Library(error.into()))
     }

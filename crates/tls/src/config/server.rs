@@ -260,7 +260,9 @@ impl ClientAuth {
         if roots.is_empty() {
             return Err(ConfigError::NoRoots);
         }
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots.store()), Arc::clone(provider()));
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots.store()), Arc::clone(provider()))
+            .with_crls(roots.revoked())
+            .allow_unknown_revocation_status();
         let builder = if matches!(self, Self::Optional(_)) { builder.allow_unauthenticated() } else { builder };
         let verifier = builder.build().map_err(|error| ConfigError::Library(error.into()))?;
         Ok(Some(Arc::new(ClientVerifier(verifier))))

@@ -103,6 +103,20 @@ async fn a_session_that_goes_on_knows_the_client() {
     }
 }
 
+#[tokio::test]
+async fn a_client_whose_certificate_was_revoked_is_refused() {
+    let authority = Authority::new("Root");
+    let key = authority.issue_with(&["ana"], |params| params.serial_number = Some(9.into()));
+    for (revoked, refused) in [(9, true), (10, false)] {
+        let roots = authority.roots().with_revocation_lists(authority.revoke(revoked).as_bytes()).unwrap();
+        let server = ServerConfig::new(authority.issue(&["localhost"])).with_client_auth(ClientAuth::Required(roots));
+        let client = ClientConfig::new(authority.roots()).with_certificate(key.clone());
+        let (accepted, _) = attempt(&layers((server, client))).await;
+        let fault = accepted.err().and_then(|error| find_cause::<TlsError>(&*error)?.certificate_fault());
+        assert_eq!(fault, refused.then_some(CertificateFault::Revoked));
+    }
+}
+
 #[test]
 fn a_server_that_trusts_no_client_is_a_mistake() {
     let key = Authority::new("Root").issue(&["localhost"]);

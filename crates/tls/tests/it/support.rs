@@ -7,7 +7,10 @@ use chaski_core::{
     test_util::{Pipe, pipe},
 };
 use chaski_tls::{AcceptLayer, CertifiedKey, ClientConfig, ConnectLayer, MaybeTls, Roots, ServerConfig, TlsStream};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, date_time_ymd,
+};
 use tokio::{io::copy_bidirectional, sync::oneshot, task::JoinHandle};
 
 /// Issues certificates.
@@ -21,6 +24,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
@@ -51,6 +55,25 @@ impl Authority {
     pub(crate) fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> CertifiedKey {
         let (chain, key) = self.issue_pem(names, change);
         CertifiedKey::from_bytes(chain.as_bytes(), key.as_bytes()).unwrap()
+    }
+
+    /// A list of what this authority has revoked, in PEM.
+    pub(crate) fn revoke(&self, serial: u64) -> String {
+        let revoked = RevokedCertParams {
+            serial_number: serial.into(),
+            revocation_time: date_time_ymd(2025, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2025, 1, 1),
+            next_update: date_time_ymd(2025, 2, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     pub(crate) fn issue(&self, names: &[&str]) -> CertifiedKey {

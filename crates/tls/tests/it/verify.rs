@@ -2,8 +2,8 @@
 
 use chaski_core::{Conn, ConnectStage, display_chain, find_cause, test_util::pipe};
 use chaski_tls::{
-    Alert, CertificateFault, CertifiedKey, ClientConfig, ConfigError, ConnectLayer, Roots, ServerConfig, SpkiPin,
-    TlsError, TlsVersions,
+    Alert, CertificateFault, CertifiedKey, ClientConfig, ConfigError, ConnectLayer, LoadErrorCause, Roots,
+    ServerConfig, SpkiPin, TlsError, TlsVersions,
 };
 use rcgen::{DnType, ExtendedKeyUsagePurpose, date_time_ymd};
 
@@ -128,6 +128,28 @@ async fn what_is_dangerous_has_to_be_said() {
     for server in [expired, stranger] {
         assert!(attempt(server, client.clone().danger_accept_any_certificate()).await.0.is_none());
     }
+}
+
+#[tokio::test]
+async fn what_its_issuer_has_revoked_is_refused() {
+    let authority = Authority::new("Root");
+    let with_serial =
+        |serial: u64| authority.issue_with(&["localhost"], |params| params.serial_number = Some(serial.into()));
+    let roots = authority.roots().with_revocation_lists(authority.revoke(7).as_bytes()).unwrap();
+    // Of another issuer nothing is known, and that is no reason to refuse it.
+    let other = Authority::new("Other");
+    let roots = Roots::empty().with(&roots).with(&other.roots());
+    let client = ClientConfig::new(roots);
+    for (key, revoked) in [(with_serial(7), true), (with_serial(8), false), (other.issue(&["localhost"]), false)] {
+        let (error, _, alert) = attempt(ServerConfig::new(key), client.clone()).await;
+        let fault = error.as_ref().and_then(TlsError::certificate_fault);
+        assert_eq!(fault, revoked.then_some(CertificateFault::Revoked), "{error:?}");
+        assert_eq!(alert.and_then(Alert::name), revoked.then_some("certificate_revoked"));
+    }
+    let none = authority.roots().with_revocation_lists(authority.pem().as_bytes()).unwrap_err();
+    assert!(matches!(none.cause(), LoadErrorCause::NoRevocationList), "{none}");
+    let broken = authority.roots().with_revocation_lists(&[0x30, 0x82, 1, 1, 0]).unwrap();
+    assert!(matches!(ConnectLayer::new(ClientConfig::new(broken)).unwrap_err(), ConfigError::Library(_)));
 }
 
 #[test]
