@@ -33,6 +33,8 @@ mod chunked;
 mod client;
 mod client_hello;
 mod header_layout;
+mod http2_client;
+mod http2_fingerprint;
 mod pem;
 mod proxy_status;
 mod request_head;
@@ -67,6 +69,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "addresses", run: addresses::run },
     Target { name: "rules", run: rules::run },
     Target { name: "proxy_status", run: proxy_status::run },
+    Target { name: "http2_fingerprint", run: http2_fingerprint::run },
+    Target { name: "http2_client", run: http2_client::run },
 ];
 
 /// The target of this name.

@@ -65,4 +65,6 @@ targets! {
     addresses
     rules
     proxy_status
+    http2_fingerprint
+    http2_client
 }
