@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum, builder::TypedValueParser};
 
-use crate::{listen::Bind, rules::RuleArgs, users::UserArgs};
+use crate::{listen::Bind, rules::RuleArgs, tls::TlsArgs, users::UserArgs};
 
 /// Moves and transforms network traffic.
 #[derive(Debug, Parser)]
@@ -28,6 +28,7 @@ Examples:
   chaski proxy --users-file users --max-per-user 100 --rate-per-user 50/s
   chaski proxy --allow 10.0.0.0/8:443 --allow '*.corp.example'
   chaski proxy --deny '*.ads.example' --allow public:443 --deny '*'
+  chaski proxy --tls-cert cert.pem --tls-key key.pem
   chaski serve echo                              answers every request with what it saw, as JSON
 
 Exit codes:
@@ -82,6 +83,9 @@ pub(crate) struct ProxyArgs {
     /// its owner alone may use; with @ in front it is an abstract name, open to the whole machine. Can be given several times.
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:3128")]
     pub(crate) bind: Vec<Bind>,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     #[command(flatten)]
     pub(crate) users: UserArgs,
@@ -140,6 +144,9 @@ pub(crate) struct EchoArgs {
     /// its owner alone may use; with @ in front it is an abstract name, open to the whole machine. Can be given several times.
     #[arg(long, value_name = "ADDR:PORT|unix:PATH", default_value = "127.0.0.1:8080")]
     pub(crate) bind: Vec<Bind>,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     #[command(flatten)]
     pub(crate) listen: ListenArgs,

@@ -170,7 +170,7 @@ impl Listener {
     }
 }
 
-fn boxed(io: impl chaski_core::Io) -> BoxIo {
+pub(crate) fn boxed(io: impl chaski_core::Io) -> BoxIo {
     Box::new(io)
 }
 

@@ -8,8 +8,10 @@ mod descriptors;
 mod echo;
 mod listen;
 mod proxy;
+mod reload;
 mod rules;
 mod run;
+mod tls;
 mod users;
 
 use std::process::ExitCode;

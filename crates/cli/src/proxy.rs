@@ -15,8 +15,9 @@ use crate::{
     args::ProxyArgs,
     descriptors,
     listen::{self, Bind, Listeners},
+    reload::Reloading,
     run::{self, Failure, Signals},
-    users::Reloading,
+    tls, users,
 };
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode, Failure> {
@@ -69,11 +70,21 @@ async fn serve(args: ProxyArgs, workers: Option<Workers>) -> Result<ExitCode, Fa
         config = config.with_access_log(sink.clone().with_format(format));
         log = Some((sink, guard));
     }
-    let stack = forward_proxy(config);
+    let binds: Vec<_> =
+        listeners.as_ref().map_or_else(|| args.bind.clone(), |listeners| listeners.addresses().collect());
+    let tls = args.tls.load(&binds, false)?;
+    let stack = tls::below(tls.as_ref(), forward_proxy(config));
     let Some(listeners) = listeners else {
         return print(&listen::describe("chaski proxy", &args.bind, &args.listen, &stack).to_string());
     };
-    let reloading = users_file.map(Reloading::new).transpose()?;
+    let mut reloading = Reloading::default();
+    if let Some(file) = users_file {
+        users::reload_with(&mut reloading, file);
+    }
+    if let Some(tls) = tls {
+        tls.reload_with(&mut reloading);
+    }
+    let reloading = reloading.listen()?;
     run::announce("proxy", &listeners);
     // A tunnel, or a request under way, has two ends.
     descriptors::check(2, args.bind.len(), &args.listen);

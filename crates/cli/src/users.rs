@@ -1,15 +1,14 @@
 //! `--user`, `--users-file` and the limits for each user: who may use the proxy, and how much.
 
-use std::{convert::Infallible, ffi::OsStr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{ffi::OsStr, num::NonZeroU32, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use chaski_core::display_chain;
 use chaski_middleware::Rate;
 use chaski_proxy::{Credentials, UsersFile};
 use chaski_stacks::ForwardProxyConfig;
 use clap::{Arg, Args, Command as Clap, builder::TypedValueParser, error::ErrorKind};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::run::{self, Failure};
+use crate::{reload::Reloading, run::Failure};
 
 #[derive(Debug, Args)]
 pub(crate) struct UserArgs {
@@ -60,39 +59,12 @@ impl UserArgs {
     }
 }
 
-/// SIGHUP, by which a users file is read again.
-pub(crate) struct Reloading {
-    file: UsersFile,
-    hangup: Signal,
-}
-
-impl Reloading {
-    /// From here on the signal does not end the program. Without a file it does, as ever.
-    pub(crate) fn new(file: UsersFile) -> Result<Self, Failure> {
-        let hangup = signal(SignalKind::hangup());
-        Ok(Self { file, hangup: hangup.map_err(|error| Failure::system("cannot listen for signals", &error))? })
-    }
-
-    /// Reads the file at each signal, and tells what came of it. An error leaves the users as they are.
-    pub(crate) async fn run(mut self) -> Infallible {
-        loop {
-            if self.hangup.recv().await.is_none() {
-                // No signal can come any more.
-                return std::future::pending().await;
-            }
-            let file = self.file.clone();
-            let path = file.path().display().to_string();
-            match tokio::task::spawn_blocking(move || file.reload().map(|()| file.len())).await {
-                Ok(Ok(users)) => run::tell(format_args!("chaski: SIGHUP: read {path}: {users} users")),
-                Ok(Err(error)) => {
-                    let error = display_chain(&error);
-                    run::tell(format_args!("chaski: SIGHUP: {error}; the users read before stay"));
-                }
-                // The runtime stops.
-                Err(_) => {}
-            }
-        }
-    }
+/// Has the file read again with everything else that is. An error leaves the users as they are.
+pub(crate) fn reload_with(reloading: &mut Reloading, file: UsersFile) {
+    reloading.add(file.path().display().to_string(), move || match file.reload() {
+        Ok(()) => Ok(format!("{} users", file.len())),
+        Err(error) => Err(format!("{}; the users read before stay", display_chain(&error))),
+    });
 }
 
 /// Reads `10/s` and the like: a number of calls in one unit of time, or in a span such as `10s`.

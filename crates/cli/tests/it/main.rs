@@ -39,6 +39,8 @@ mod smuggling;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tunnel_pumps;
 #[cfg(test)]
