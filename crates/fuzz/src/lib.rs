@@ -35,6 +35,7 @@ mod client_hello;
 mod header_layout;
 mod http2_client;
 mod http2_fingerprint;
+mod http2_server;
 mod pem;
 mod proxy_status;
 mod request_head;
@@ -66,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "client", run: client::run },
     Target { name: "client_hello", run: client_hello::run },
     Target { name: "pem", run: pem::run },
+    Target { name: "http2_server", run: http2_server::run },
     Target { name: "addresses", run: addresses::run },
     Target { name: "rules", run: rules::run },
     Target { name: "proxy_status", run: proxy_status::run },

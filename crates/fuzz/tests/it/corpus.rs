@@ -62,6 +62,7 @@ targets! {
     client
     client_hello
     pem
+    http2_server
     addresses
     rules
     proxy_status

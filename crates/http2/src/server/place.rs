@@ -120,7 +120,7 @@ where
                 None => Poll::Ready(panicked(serving)),
             };
             let Poll::Ready(response) = called else {
-                send_news(&self.handle, serving);
+                send_news(&self.handle, serving, cx);
                 if serving.respond.poll_reset(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -128,8 +128,8 @@ where
             };
             // What the future still holds, the request's body for one, is let go of before the answer begins.
             self.call.as_mut().set(None);
-            send_news(&self.handle, serving);
-            if self.handle.close() {
+            send_news(&self.handle, serving, cx);
+            if self.handle.close() && serving.respond.poll_reset(cx).is_pending() {
                 // Somebody still holds the body: another task, or the answer's own body. It will be read beside the answer,
                 // and there is no asking for it once the final head has left.
                 let _ = serving.respond.send_informational(interim(StatusCode::CONTINUE));
@@ -192,9 +192,14 @@ where
     }
 }
 
-/// Sends what the service wants to be sent ahead of its answer.
-fn send_news(handle: &Handle, serving: &mut Serving) {
-    for response in handle.take_news() {
+/// Sends what the service wants to be sent ahead of its answer, unless the stream is closed: h2 would send it behind the
+/// reset, where the client may take it for an error of the connection (RFC 9113 section 5.1).
+fn send_news(handle: &Handle, serving: &mut Serving, cx: &mut Context<'_>) {
+    let news = handle.take_news();
+    if news.is_empty() || serving.respond.poll_reset(cx).is_ready() {
+        return;
+    }
+    for response in news {
         // It fails if the client has gone, and then there is nobody to tell.
         let _ = serving.respond.send_informational(response);
     }

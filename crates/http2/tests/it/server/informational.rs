@@ -9,7 +9,7 @@ use chaski_core::{
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep};
 
-use super::harness::*;
+use super::{frames::*, harness::*};
 
 fn link(target: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -87,6 +87,30 @@ async fn none_comes_late() {
     assert_eq!(refused(), Err(InformationalError::TooLate));
     assert_eq!(client.get("/2").await.status, 200);
     assert_eq!(refused(), Err(InformationalError::TooLate));
+}
+
+/// None behind a reset, whoever said it: the client might take it for an error of the connection. h2 would send them.
+#[tokio::test(start_paused = true)]
+async fn none_comes_behind_a_reset() {
+    for by_client in [true, false] {
+        let service = service_fn(async |request: Request| {
+            let informational = Informational::of(&request).unwrap();
+            informational.send(StatusCode::EARLY_HINTS, &HeaderMap::new())?;
+            path(request).await
+        });
+        let mut raw = Setup::new().facts().raw(service).await;
+        let post = [&pseudo("POST", "/")[..], &[("content-length", "4"), ("expect", "100-continue")]].concat();
+        // Both are there when the service is called.
+        let end = if by_client { reset(1, 8) } else { data(1, b"abc", END_STREAM) };
+        raw.send_bytes(&[headers(1, &post, 0).bytes(), end.bytes(), get(3, "/").bytes()].concat()).await;
+        loop {
+            let frame = raw.next().await.unwrap();
+            assert!(frame.stream != 1 || frame.kind == RST_STREAM, "{frame:?}");
+            if frame.stream == 3 && frame.kind == DATA {
+                break;
+            }
+        }
+    }
 }
 
 /// 16 KiB for each stream, then no more until they have left.
