@@ -88,22 +88,27 @@ impl KeyLog {
     }
 }
 
-impl rustls::KeyLog for KeyLog {
+/// The face that the library knows.
+#[derive(Debug)]
+pub(crate) struct Logger(pub(crate) KeyLog);
+
+impl rustls::KeyLog for Logger {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        if !self.is_enabled() {
+        let Self(log) = self;
+        if !log.is_enabled() {
             return;
         }
         // In one piece, so that lines of several programs that append do not mix.
         let line = format!("{label} {} {}\n", Hex(client_random), Hex(secret));
         // Nothing panics while the lock is held.
-        let mut file = self.inner.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = log.inner.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(line.as_bytes()) {
-            tracing::warn!(path = %self.inner.path.display(), %error, "cannot write to the key log");
+            tracing::warn!(path = %log.inner.path.display(), %error, "cannot write to the key log");
         }
     }
 
     fn will_log(&self, _: &str) -> bool {
-        self.is_enabled()
+        self.0.is_enabled()
     }
 }
 

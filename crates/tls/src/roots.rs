@@ -65,7 +65,7 @@ impl Roots {
             });
         }
         tracing::debug!(added, passed_over, "read the system's root certificates");
-        Ok(NATIVE.get_or_init(|| Self::from(store)).clone())
+        Ok(NATIVE.get_or_init(|| Self::parsed(store)).clone())
     }
 
     /// The certificates of a PEM file, or the one of a DER file. Blocks while it reads.
@@ -88,7 +88,7 @@ impl Roots {
         for certificate in pem::certificates(bytes)? {
             store.add(certificate).map_err(|error| LoadErrorCause::BadCertificate(error.into()))?;
         }
-        Ok(store.into())
+        Ok(Self::parsed(store))
     }
 
     /// These and those of `other`, with what either has revoked.
@@ -140,12 +140,10 @@ impl Roots {
     }
 
     fn of(anchors: impl Iterator<Item = TrustAnchor<'static>>) -> Self {
-        RootCertStore { roots: anchors.collect() }.into()
+        Self::parsed(RootCertStore { roots: anchors.collect() })
     }
-}
 
-impl From<RootCertStore> for Roots {
-    fn from(store: RootCertStore) -> Self {
+    fn parsed(store: RootCertStore) -> Self {
         Self { store: Arc::new(store), revoked: Arc::default() }
     }
 }

@@ -9,6 +9,7 @@ use rustls::{
 use super::{ConfigError, TlsVersions, alpn, check_alpn};
 use crate::{
     CertifiedKey, CipherSuite, Group, KeyLog, Roots, SpkiPin,
+    key_log::Logger,
     provider::{provider, provider_with},
     verify::{Checks, ServerVerifier},
 };
@@ -192,7 +193,7 @@ impl ClientConfig {
             Resumption::disabled()
         };
         if let Some(log) = &self.key_log {
-            config.key_log = Arc::new(log.clone());
+            config.key_log = Arc::new(Logger(log.clone()));
         }
         Ok(CompiledClient { config: Arc::new(config), settings: self })
     }

@@ -11,6 +11,7 @@ use super::{ConfigError, TlsVersions, alpn, check_alpn};
 use crate::{
     Certificates, CertifiedKey, CipherSuite, Group, KeyLog, Roots,
     hello::ClientHello,
+    key_log::Logger,
     provider::{provider, provider_with, ticketer},
     verify::ClientVerifier,
 };
@@ -230,7 +231,7 @@ impl ServerConfig {
             config.send_tls13_tickets = 0;
         }
         if let Some(log) = &self.key_log {
-            config.key_log = Arc::new(log.clone());
+            config.key_log = Arc::new(Logger(log.clone()));
         }
         let turns = self.max_handshakes.clamp(1, Semaphore::MAX_PERMITS);
         Ok(CompiledServer { base: Base(config), turns: Arc::new(Semaphore::new(turns)), settings: self })

@@ -78,7 +78,7 @@ async fn a_socket_that_ends_within_a_record_is_cut() {
     }
 }
 
-/// TLS-02: whoever has the stream need not think of it.
+/// TLS-02, NET-06: whoever has the stream need not think of it; and what ends is one direction.
 #[tokio::test]
 async fn close_notify_is_sent_at_shutdown_and_when_the_stream_is_dropped() {
     type End = fn(TlsStream<Pipe>);
