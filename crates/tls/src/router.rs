@@ -48,7 +48,8 @@ use crate::{
 ///
 /// A connection whose client names no server, none that has a route, or speaks no TLS goes to the service of
 /// [`otherwise`](Self::otherwise). Without that it is closed: after an alert `unrecognized_name` if there was a hello, at once if
-/// there was none. A malformed hello is never handed on; its client is sent `decode_error`.
+/// there was none. A malformed hello is never handed on; its client is sent `decode_error`. Nor is a client that sends nothing, as
+/// where the server speaks first: it is closed when its time is over.
 ///
 /// # Errors
 ///

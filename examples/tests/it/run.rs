@@ -2,11 +2,15 @@
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
+
+use chaski::{Connect, Host, Protocol, Service, net::Dialer, stack};
+use chaski_tls::{ClientConfig, ConnectLayer, Roots};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a test waits for what has to come. Only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -323,6 +327,32 @@ fn sni_router_relays_to_the_server_of_that_name() {
     let mut alert = Vec::new();
     client.read_to_end(&mut alert).unwrap();
     assert_eq!(alert, [21, 3, 3, 0, 2, 2, 112]);
+}
+
+/// Over chaski's own client, which trusts the authority alone.
+#[tokio::test]
+async fn tls_certificates_issues_one_for_each_name_of_its_domain() {
+    let file = format!("{}/authority-{}.pem", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let server = Server::start_with(env!("CARGO_BIN_EXE_tls-certificates"), &["127.0.0.1:0", "example.test", &file]);
+    let addr: SocketAddr = server.addr.parse().unwrap();
+    let client = stack(ConnectLayer::new(ClientConfig::new(Roots::from_file(&file).unwrap())).unwrap(), Dialer::new());
+    std::fs::remove_file(file).unwrap();
+    let ask = async |name: &str, host: &str| {
+        let connect = Connect::new(addr).with_server_name(name.parse::<Host>().unwrap()).with_protocol(Protocol::Https);
+        let mut conn = client.serve(connect).await.ok()?;
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        conn.io.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        conn.io.read_to_string(&mut answer).await.unwrap();
+        Some(answer)
+    };
+    for name in ["www.example.test", "example.test"] {
+        let answer = ask(name, name).await.unwrap();
+        assert!(answer.ends_with(&format!("\r\n\r\nhello, this is {name}, in TLS 1.3\n")), "{answer}");
+    }
+    let answer = ask("www.example.test", "example.test").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert_eq!(ask("example.org", "example.org").await, None, "nothing is issued for it");
 }
 
 #[test]

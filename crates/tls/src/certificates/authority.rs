@@ -43,6 +43,11 @@ use super::{
 /// Keys are of ECDSA on P-256, a new one for each certificate. Certificates begin to be valid a day ago, because clocks are wrong.
 /// One that is kept is issued anew when half of its time is over.
 ///
+/// # Who may ask
+///
+/// Whoever can connect to a server with these certificates has one issued for each name that he thinks of. So it is for clients
+/// of one's own; in front of others, ask it for the names that are served, in a closure, and for no others.
+///
 /// # Blocking
 ///
 /// Issuing takes some ten thousandths of a second. Who asks for the same name meanwhile waits for the same certificate: it is
