@@ -82,7 +82,7 @@
 //! | unread bodies of requests, on a stream and on a connection | 256 KiB, 1 MiB; both up to 4 MiB for clients that are far away | [`Http2ServerConfig`] |
 //! | streamed answers that wait to be written, of a stream and of a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
 //! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
-//! | unread responses, of a stream and of a connection; the fields of a head | 256 KiB to 4 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
+//! | unread responses, of a stream and of a connection; the fields of a head | 1 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
 //! | streamed requests that wait to be written, of a connection | 1 MiB | fixed |
 //! | how long a server may take, for each phase; informational responses | | [`Http2ClientConfig`] |
 //! | what is polled, taken in and read of a connection before others have their turn | 128 calls, 64 streams, 256 KiB | fixed |

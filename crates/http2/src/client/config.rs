@@ -24,7 +24,10 @@ pub struct Http2ClientConfig {
     /// it, and round trips do not get longer for it; to a quarter of [`connection_window`](Self::connection_window) at most.
     /// Not above [`stream_window`](Self::stream_window), that stays as it is.
     ///
-    /// Default: [`DEFAULT_MAX_WINDOW`](Self::DEFAULT_MAX_WINDOW).
+    /// Leave it where the peer measures in the same way and both directions may be full: h2 reads nothing while it owes the
+    /// answer to a PING and cannot write it, and two sides that both do that wait for each other.
+    ///
+    /// Default: 0, it does not grow.
     pub max_window: u32,
     /// The same for all responses of a connection together: what a connection can hold in memory for them. Responses that nobody
     /// reads keep others from coming once they fill it.
@@ -91,7 +94,7 @@ impl Default for Http2ClientConfig {
     fn default() -> Self {
         Self {
             stream_window: Self::DEFAULT_STREAM_WINDOW,
-            max_window: Self::DEFAULT_MAX_WINDOW,
+            max_window: 0,
             connection_window: Self::DEFAULT_CONNECTION_WINDOW,
             max_header_list: Self::DEFAULT_MAX_HEADER_LIST,
             initial_streams: Self::DEFAULT_INITIAL_STREAMS,
@@ -110,14 +113,11 @@ impl Default for Http2ClientConfig {
 }
 
 impl Http2ClientConfig {
-    /// The default of [`stream_window`](Self::stream_window): 256 KiB, as on the server's side.
-    pub const DEFAULT_STREAM_WINDOW: u32 = 256 * 1024;
+    /// The default of [`stream_window`](Self::stream_window): 1 MiB, a hundred megabits per second over 80 milliseconds.
+    pub const DEFAULT_STREAM_WINDOW: u32 = 1024 * 1024;
 
-    /// The default of [`max_window`](Self::max_window): 4 MiB, 300 megabits per second over 100 milliseconds.
-    pub const DEFAULT_MAX_WINDOW: u32 = 4 * 1024 * 1024;
-
-    /// The default of [`connection_window`](Self::connection_window): 16 MiB, so that three responses that nobody reads leave the
-    /// next one its whole window, even when it has grown.
+    /// The default of [`connection_window`](Self::connection_window): 16 MiB, so that fifteen responses that nobody reads leave
+    /// the next one its whole window.
     pub const DEFAULT_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
     /// The default of [`max_header_list`](Self::max_header_list): 64 KiB, as for HTTP/1.1.

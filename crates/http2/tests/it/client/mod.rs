@@ -9,6 +9,7 @@ mod programs;
 mod requests;
 mod shutdown;
 mod slots;
+mod threads;
 mod uploads;
 
 use std::{
