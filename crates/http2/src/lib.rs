@@ -80,7 +80,7 @@
 //! | streams at a time; resets, and frames of no use, of a client in 10 seconds | 100; 200, 1000 | [`Http2ServerConfig`] |
 //! | the fields of a head, the table of header compression | 64 KiB, 4 KiB | [`Http2ServerConfig`]; fixed |
 //! | unread bodies of requests, on a stream and on a connection | 256 KiB, 1 MiB; both up to 4 MiB for clients that are far away | [`Http2ServerConfig`] |
-//! | streamed answers that wait to be written, of a stream and of a connection | 256 KiB, 1 MiB | [`Http2ServerConfig`] |
+//! | answers that wait to be written, of a stream; streamed ones, of a connection | 1 MiB, 1 MiB | [`Http2ServerConfig`] |
 //! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
 //! | unread responses, of a stream and of a connection; the fields of a head | 1 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
 //! | streamed requests that wait to be written, of a connection | 1 MiB | fixed |

@@ -29,11 +29,19 @@ impl Meter {
     #[inline]
     pub(crate) fn feed(&mut self, mut bytes: &[u8], passed: &mut Passed) {
         loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            if bytes.is_empty() {
+            if self.skip >= bytes.len() {
+                self.skip -= bytes.len();
                 return;
+            }
+            bytes = &bytes[self.skip..];
+            self.skip = 0;
+            // Nearly always the head is there as a whole.
+            if self.have == 0
+                && let Some((head, rest)) = bytes.split_first_chunk()
+            {
+                self.take(*head, passed);
+                bytes = rest;
+                continue;
             }
             let taken = (self.head.len() - self.have).min(bytes.len());
             self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
@@ -43,16 +51,20 @@ impl Meter {
                 return;
             }
             self.have = 0;
-            // RFC 9113 section 4.1.
-            let [a, b, c, kind, ..] = self.head;
-            self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
-            match kind {
-                DATA if self.skip > 0 => passed.messages += 1,
-                HEADERS => passed.messages += 1,
-                // They belong to HEADERS, and h2 counts them.
-                CONTINUATION => {}
-                _ => passed.others += 1,
-            }
+            self.take(self.head, passed);
+        }
+    }
+
+    /// A frame's head (RFC 9113 section 4.1).
+    #[inline]
+    fn take(&mut self, [a, b, c, kind, ..]: [u8; 9], passed: &mut Passed) {
+        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+        match kind {
+            DATA if self.skip > 0 => passed.messages += 1,
+            HEADERS => passed.messages += 1,
+            // They belong to HEADERS, and h2 counts them.
+            CONTINUATION => {}
+            _ => passed.others += 1,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Pump {
     /// What the head promised and was not sent yet.
     left: Option<u64>,
     room: Arc<Room>,
+    /// The body was there before it was sent: what of it waits is no memory of the connection's, and takes no room.
+    in_hand: bool,
     /// How long the peer may leave the window shut.
     limit: Option<Duration>,
     deadline: Deadline,
@@ -92,6 +94,7 @@ impl Pump {
     ) -> Self {
         Self {
             stream,
+            in_hand: body.as_full().is_some(),
             body,
             held: Bytes::new(),
             next: Bytes::new(),
@@ -217,7 +220,12 @@ impl Pump {
             };
         }
         self.deadline.clear();
-        let Some(chunk) = Chunk::split_off(&mut self.held, window, &self.room, cx) else {
+        let chunk = if self.in_hand {
+            Some(Chunk::small(self.held.split_to(window.min(self.held.len()))))
+        } else {
+            Chunk::split_off(&mut self.held, window, &self.room, cx)
+        };
+        let Some(chunk) = chunk else {
             // Its siblings have filled the connection, which is the connection's to watch.
             return self.stream.poll_reset(cx).map(|reset| Err(gone(reset)));
         };

@@ -19,9 +19,10 @@ pub struct Http2ServerConfig {
     /// grow while uploads fill them in one round trip, as PING measures it, and round trips do not get longer for it. Not
     /// above [`stream_window`](Self::stream_window), they stay as they are. Default: 4 MiB; at most 2^31 - 1.
     pub max_window: u32,
-    /// How much of a streamed answer may wait to be written, for each stream. Default: 256 KiB.
+    /// How much of an answer may wait to be written, for each stream. Default: 1 MiB.
     pub send_buffer: usize,
-    /// How much of all streamed answers may wait to be written. Answers in hand of up to 16 KiB do not count. Default: 1 MiB.
+    /// How much of all streamed answers may wait to be written. Answers in hand do not count: their memory is the service's.
+    /// Default: 1 MiB.
     pub max_unsent: usize,
     /// How many streams a client may reset, or have reset for being malformed, before they are answered, in 10 seconds. One
     /// that is answered makes up for one that was not. Beyond it the connection is closed with `ENHANCE_YOUR_CALM`.
@@ -63,7 +64,7 @@ impl Default for Http2ServerConfig {
             stream_window: 256 * 1024,
             connection_window: 1024 * 1024,
             max_window: 4 * 1024 * 1024,
-            send_buffer: 256 * 1024,
+            send_buffer: 1024 * 1024,
             max_unsent: 1024 * 1024,
             max_resets: 200,
             max_control_frames: 1000,
