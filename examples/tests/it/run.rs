@@ -356,6 +356,17 @@ async fn tls_certificates_issues_one_for_each_name_of_its_domain() {
 }
 
 #[test]
+fn mutual_tls_greets_whom_it_knows_and_refuses_whom_it_does_not() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/tls/tests/it/keys");
+    let (certificate, key) = (format!("{keys}/p256-cert.pem"), format!("{keys}/p256.pem"));
+    let output = run(env!("CARGO_BIN_EXE_mutual-tls"), &[&certificate, &key, &certificate]);
+    let expected = "with a certificate: hello, CN=p256.example, O=Test\n\
+        without: the peer gave up: certificate_required\n\
+        HandshakeStats { full: 1, resumed: 0, failed: 1 }\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
 fn tower_interop_joins_both_worlds() {
     let server = Server::start(env!("CARGO_BIN_EXE_tower-interop"));
     let end = "Host: a\r\nConnection: close\r\n\r\n";
