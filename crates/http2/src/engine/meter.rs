@@ -17,6 +17,8 @@ pub(crate) struct Passed {
     pub(crate) messages: u32,
     /// What is there for the connection's sake, does nothing, or is unknown.
     pub(crate) others: u32,
+    /// PINGs that have to be answered, which are among the others too.
+    pub(crate) pings: u32,
 }
 
 impl Meter {
@@ -57,13 +59,17 @@ impl Meter {
 
     /// A frame's head (RFC 9113 section 4.1).
     #[inline]
-    fn take(&mut self, [a, b, c, kind, ..]: [u8; 9], passed: &mut Passed) {
+    fn take(&mut self, [a, b, c, kind, flags, ..]: [u8; 9], passed: &mut Passed) {
         self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
         match kind {
             DATA if self.skip > 0 => passed.messages += 1,
             HEADERS => passed.messages += 1,
             // They belong to HEADERS, and h2 counts them.
             CONTINUATION => {}
+            PING => {
+                passed.others += 1;
+                passed.pings += u32::from(flags & ACK == 0);
+            }
             _ => passed.others += 1,
         }
     }
@@ -71,7 +77,10 @@ impl Meter {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PING: u8 = 6;
 const CONTINUATION: u8 = 9;
+
+const ACK: u8 = 0x1;
 
 #[cfg(test)]
 mod tests {
@@ -92,7 +101,7 @@ mod tests {
             for piece in bytes.chunks(size) {
                 meter.feed(piece, &mut passed);
             }
-            assert_eq!(passed, Passed { messages: 3, others: 6 }, "{size}");
+            assert_eq!(passed, Passed { messages: 3, others: 6, pings: 1 }, "{size}");
         }
     }
 }

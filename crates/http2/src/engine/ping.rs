@@ -82,6 +82,11 @@ impl Pinger {
         self.keep_alive(read, busy, cx)
     }
 
+    /// Leaves the windows as they are.
+    pub(crate) fn pin(&mut self) {
+        self.tuner.max = 0;
+    }
+
     /// The windows have this size now.
     pub(crate) fn grown(&mut self, window: u32) {
         self.tuner.window = window;

@@ -47,6 +47,8 @@ pub(crate) struct WireState {
     allowance: AtomicUsize,
     /// More frames came than exchanges account for.
     flooded: AtomicBool,
+    /// The peer has sent a PING of its own.
+    pinged: AtomicBool,
 }
 
 impl WireState {
@@ -58,6 +60,11 @@ impl WireState {
     /// Whether the peer sends more frames of no use than it may. Nothing is read any more then.
     pub(crate) fn is_flooded(&self) -> bool {
         self.flooded.load(Relaxed)
+    }
+
+    /// Whether the peer sends PINGs of its own; known where frames are counted.
+    pub(crate) fn is_pinged(&self) -> bool {
+        self.pinged.load(Relaxed)
     }
 
     /// How many bytes were read until now.
@@ -109,13 +116,19 @@ struct Flood {
 }
 
 impl Flood {
-    /// What was read; whether it is still bearable.
-    fn read(&mut self, bytes: &[u8]) -> bool {
-        let Some(max) = self.max_others else { return true };
+    /// What was read.
+    fn read(&mut self, bytes: &[u8]) -> Passed {
         let mut passed = Passed::default();
-        self.incoming.feed(bytes, &mut passed);
+        if self.max_others.is_some() {
+            self.incoming.feed(bytes, &mut passed);
+        }
+        passed
+    }
+
+    /// Whether what was read is bearable.
+    fn bears(&mut self, passed: Passed) -> bool {
         self.budget.earn(passed.messages);
-        self.budget.spend(passed.others, max)
+        self.max_others.is_none_or(|max| self.budget.spend(passed.others, max))
     }
 
     /// What was written. One frame of a message may be answered by two updates of windows.
@@ -186,7 +199,11 @@ impl<I: Io> AsyncRead for Wire<I> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         let bytes = buf.filled().len() - before;
-        if !this.flood.read(&buf.filled()[before..]) {
+        let passed = this.flood.read(&buf.filled()[before..]);
+        if passed.pings > 0 {
+            this.state.pinged.store(true, Relaxed);
+        }
+        if !this.flood.bears(passed) {
             this.state.flooded.store(true, Relaxed);
         }
         this.state.allowance.store(allowance.saturating_sub(bytes), Relaxed);

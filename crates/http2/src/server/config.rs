@@ -16,7 +16,8 @@ pub struct Http2ServerConfig {
     /// How much a client may send on all streams ahead of their readers, to begin with. Default: 1 MiB; at most 2^31 - 1.
     pub connection_window: u32,
     /// How far either window may grow for a client that is far away: what a connection holds of unread bodies at most. Windows
-    /// grow while uploads fill them in one round trip, as PING measures it, and round trips do not get longer for it. Not
+    /// grow while uploads fill them in one round trip, as PING measures it, and round trips do not get longer for it; not
+    /// for clients that send PINGs themselves, since two that measure at once may wait for each other. Not
     /// above [`stream_window`](Self::stream_window), they stay as they are. Default: 4 MiB; at most 2^31 - 1.
     pub max_window: u32,
     /// How much of an answer may wait to be written, for each stream. Default: 1 MiB.

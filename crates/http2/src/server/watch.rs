@@ -84,6 +84,11 @@ impl<I: Io, F> Connection<'_, I, F> {
 
     /// `Ready` when the client is no longer there.
     fn poll_pings(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.state.is_pinged() {
+            // h2 reads nothing while it owes the answer to a PING and cannot write it: two sides that both measure, with
+            // both directions full, would wait for each other.
+            self.pinger.pin();
+        }
         let (read, busy) = (self.state.read(), self.active() > 0);
         while let Poll::Ready(event) = self.pinger.poll(read, busy, || self.h2.ping_pong(), cx) {
             match event {

@@ -108,6 +108,37 @@ async fn upload(config: impl FnOnce(Http2ServerConfig) -> Http2ServerConfig) -> 
     taken
 }
 
+/// h2 reads nothing while it owes the answer to a PING, so a client that sends some is sent none for its windows: with both
+/// directions full the two would wait for each other.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_measures_is_not_measured() {
+    for measures in [true, false] {
+        let service =
+            service_fn(async |request: Request| Ok(ok(request.into_body().collect(1 << 20).await?.len().to_string())));
+        let mut raw = Setup::new().raw(service).await;
+        raw.send(&Frame::new(SETTINGS, ACK, 0, [])).await;
+        if measures {
+            raw.send(&Frame::new(PING, 0, 0, [7; 8])).await;
+            while raw.next_of(PING).await.flags != ACK {}
+        }
+        raw.send(&headers(1, &pseudo("POST", "/"), 0)).await;
+        for _ in 0..20 {
+            raw.send(&data(1, &[0; 10_000], 0)).await;
+        }
+        raw.send(&data(1, b"", END_STREAM)).await;
+        let (mut pings, mut answer) = (0, Vec::new());
+        while answer.is_empty() {
+            let frame = raw.next().await.unwrap();
+            match frame.kind {
+                PING => pings += 1,
+                DATA => answer = frame.payload,
+                _ => {}
+            }
+        }
+        assert_eq!((answer, pings), (b"200000".to_vec(), u32::from(!measures)));
+    }
+}
+
 /// A window lets so much through in a round trip and no more, so it grows for a client that is far away, unless it is pinned.
 #[tokio::test(start_paused = true)]
 async fn windows_grow_for_those_who_are_far_away() {
