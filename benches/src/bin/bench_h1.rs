@@ -6,15 +6,11 @@ use std::num::NonZeroUsize;
 
 use chaski::{
     BoxError, Shutdown,
-    http::{Body, Request, Response},
     http1::Http1Server,
     net::{TcpListener, Workers},
     service_fn,
 };
-use http::{HeaderValue, header::CONTENT_TYPE};
-
-/// Bodies of `/1k`, `/64k` and `/1m` are slices of it.
-static FILLING: [u8; 1 << 20] = [b'x'; 1 << 20];
+use chaski_benches::answer;
 
 fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -40,27 +36,4 @@ async fn serve(port: u16, facts: bool, workers: Option<Workers>) -> Result<(), B
         None => listener.serve(server, &Shutdown::new()).await,
     }
     Ok(())
-}
-
-async fn answer(request: Request) -> Result<Response, BoxError> {
-    let body = match request.uri().path() {
-        "/1k" => Body::from(&FILLING[..1 << 10]),
-        "/64k" => Body::from(&FILLING[..1 << 16]),
-        "/1m" => Body::from(&FILLING[..]),
-        "/upload" => Body::from(count(request.into_body()).await?.to_string()),
-        _ => Body::from("Hello, World!"),
-    };
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    Ok(response)
-}
-
-async fn count(mut body: Body) -> Result<usize, BoxError> {
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        if let Some(data) = frame?.data_ref() {
-            bytes += data.len();
-        }
-    }
-    Ok(bytes)
 }
