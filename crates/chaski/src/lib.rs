@@ -14,6 +14,7 @@
 //! | `http1` | yes | [`http1`] | the HTTP/1.1 engine: server, connector, codec |
 //! | `http2` | | `http2` | HTTP/2: server, sessions, fingerprint |
 //! | `tls`, `tls-ring` | | `tls` | TLS: acceptor, connector, certificates, ClientHello, routing by server name |
+//! | `tls-issuing` | | | certificates that are made: self-signed ones, an authority in memory |
 //! | `client` | | `client` | an HTTP client and its pool, over any connector |
 //! | `middleware` | | `middleware` | layers for any service: limits of time, number and rate, spans, facts, matchers |
 //! | `proxy` | | `proxy` | forward proxy, tunnels, authentication, address rules |

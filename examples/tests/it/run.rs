@@ -111,6 +111,54 @@ fn http_client_prints_the_answer() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "hello, ana, from 127.0.0.1");
 }
 
+/// A file of this test run.
+fn scratch(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn https_client_trusts_an_authority_of_its_own_and_goes_through_a_proxy() {
+    let authority = scratch("authority.pem");
+    let server =
+        Server::start_with(env!("CARGO_BIN_EXE_tls-certificates"), &["127.0.0.1:0", "localhost", &authority]);
+    let port = server.addr.rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}/");
+    let asked = |proxy: &[&str]| {
+        let output = run(env!("CARGO_BIN_EXE_https-client"), &[&[url.as_str(), authority.as_str()], proxy].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(asked(&[]), "HTTP/1.1: hello, this is localhost, in TLS 1.3\n");
+    let proxy = Server::start(env!("CARGO_BIN_EXE_forward-proxy"));
+    let refused = Command::new(env!("CARGO_BIN_EXE_https-client"))
+        .args([&url, &authority, &format!("http://{}", proxy.addr)])
+        .output()
+        .unwrap();
+    // Its rules let nobody get to this machine: so it was asked.
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("403"), "{refused:?}");
+    std::fs::remove_file(authority).unwrap();
+}
+
+#[test]
+fn https_server_serves_both_versions_on_one_port() {
+    let server = Server::start(env!("CARGO_BIN_EXE_https-server"));
+    let url = format!("https://{}/", server.addr);
+    for (version, expected) in [("--http2", "HTTP/2.0"), ("--http1.1", "HTTP/1.1")] {
+        let Ok(output) = Command::new("curl").args(["-sSk", "--max-time", "60", version, &url]).output() else {
+            return;
+        };
+        let answer = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(answer, format!("{expected} over TLS 1.3, whoever you are\n"));
+    }
+}
+
+#[test]
+fn three_depths_are_the_same_handler() {
+    let output = run(env!("CARGO_BIN_EXE_three-depths"), &[]);
+    let expected = "handler: HTTP/1.1 in clear\nHTTP: HTTP/1.1 in clear\nTLS: HTTP/2.0 over TLS 1.3\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
 #[test]
 fn in_memory_needs_no_socket() {
     let output = run(env!("CARGO_BIN_EXE_in-memory"), &[]);
