@@ -7,12 +7,12 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks on its terminal")]
 
+use chaski::tls::{SniRouter, hello::ClientHello};
 use chaski::{
     BoxError, BoxService, Bridge, Conn, Connect, HostPort, Prefixed, Service, ServiceExt, Shutdown,
     net::{Dialer, Relay, TcpListener},
     service_fn_with,
 };
-use chaski_tls::{SniRouter, hello::ClientHello};
 use tokio::net::TcpStream;
 
 /// What serves a connection of which the hello was read.

@@ -7,6 +7,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks on its terminal")]
 
+use chaski::tls::{AcceptLayer, AuthorityLayer, CertificateAuthority, Certificates, Negotiated, ServerConfig};
 use chaski::{
     BoxError, Domain, Shutdown,
     http::{Body, Message, Request, Response},
@@ -14,7 +15,6 @@ use chaski::{
     net::TcpListener,
     service_fn, stack,
 };
-use chaski_tls::{AcceptLayer, AuthorityLayer, CertificateAuthority, Certificates, Negotiated, ServerConfig};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
