@@ -10,14 +10,14 @@
 
 use std::{io, net::SocketAddr};
 
+use chaski::tls::{
+    AcceptLayer, CertificateAuthority, CertifiedKey, ClientAuth, ClientConfig, ConnectLayer, PeerCertificates, Roots,
+    ServerConfig, TlsStream,
+};
 use chaski::{
     BoxError, Conn, Connect, HostPort, Protocol, Service, Shutdown,
     net::{Dialer, TcpListener},
     service_fn, stack,
-};
-use chaski_tls::{
-    AcceptLayer, CertificateAuthority, CertifiedKey, ClientAuth, ClientConfig, ConnectLayer, PeerCertificates, Roots,
-    ServerConfig, TlsStream,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
