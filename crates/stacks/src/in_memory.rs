@@ -90,7 +90,7 @@ pub const fn handler_client<S>(handler: S) -> HandlerClient<S> {
 #[derive(Clone)]
 pub struct InMemory {
     connector: MemoryConnector,
-    _serving: Arc<Serving>,
+    serving: Arc<Serving>,
 }
 
 /// Ends the server when it is dropped.
@@ -116,7 +116,14 @@ impl InMemory {
         let shutdown = Shutdown::new();
         let serving = Arc::new(Serving(shutdown.clone()));
         tokio::spawn(async move { listener.serve(server, &shutdown).await });
-        Self { connector, _serving: serving }
+        Self { connector, serving: serving }
+    }
+}
+
+impl InMemory {
+    /// Cuts all connections, as a program does that is killed.
+    pub fn cut(&self) {
+        self.serving.0.cut();
     }
 }
 

@@ -40,6 +40,11 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     fn leftover(&self) -> &[u8] {
         &[]
     }
+
+    /// Has the peer told, as far as the protocol can, that the stream breaks off: without a `close_notify` under TLS (RFC 8446
+    /// section 6.1). Nothing is written from then on. For engines whose message has no end but that of the connection, when that
+    /// message is not whole; else dropping the stream would make it look so. A bare socket cannot tell, and does nothing.
+    fn abort(&mut self) {}
 }
 
 /// A byte stream of any type.
@@ -58,6 +63,10 @@ impl<T: Io + ?Sized> Io for Box<T> {
 
     fn leftover(&self) -> &[u8] {
         (**self).leftover()
+    }
+
+    fn abort(&mut self) {
+        (**self).abort();
     }
 }
 

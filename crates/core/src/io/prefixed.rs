@@ -45,6 +45,10 @@ impl<S: Io> Io for Prefixed<S> {
     fn leftover(&self) -> &[u8] {
         if self.prefix.is_empty() { self.inner.leftover() } else { &self.prefix }
     }
+
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

@@ -211,7 +211,14 @@ impl<I: Io> Connection<'_, I> {
         let keep_alive = match sending {
             Sending::Whole { keep_alive } => *keep_alive,
             Sending::Stream { body, encoding, keep_alive } => {
+                let until_close = *encoding == BodyEncoding::UntilClose;
+                if until_close {
+                    self.shared.lock().unfinished = true;
+                }
                 let streamed = self.stream(body, *encoding, asked.trailers).await;
+                if until_close && streamed.is_ok() {
+                    self.shared.lock().unfinished = false;
+                }
                 // It may hold the request's body, which has to be let go of.
                 *body = Body::empty();
                 match streamed {

@@ -49,6 +49,8 @@ pub(super) struct State<I> {
     pub(super) waiting: Option<Instant>,
     /// The client has closed its sending side, and still wants its answer.
     pub(super) half_closed: bool,
+    /// An answer has begun whose end is that of the connection, and is not whole yet.
+    pub(super) unfinished: bool,
     /// Wakes the connection's task while it waits for the holder of the body.
     conn_waker: Option<Waker>,
     /// Wakes the holder of the body, which may be in another task.
@@ -98,6 +100,7 @@ impl<I: Io> Shared<I> {
                 failed: None,
                 waiting: None,
                 half_closed: false,
+                unfinished: false,
                 conn_waker: None,
                 body_waker: None,
                 informational: Queue::default(),
@@ -113,7 +116,12 @@ impl<I: Io> Shared<I> {
     /// Ends the connection: whoever still reads the body is told.
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        let io = state.io.take();
+        let mut io = state.io.take();
+        if state.unfinished
+            && let Some(io) = &mut io
+        {
+            io.abort();
+        }
         state.informational.open = false;
         let waker = state.body_waker.take();
         drop(state);

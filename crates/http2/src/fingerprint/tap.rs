@@ -56,7 +56,11 @@ impl Watch {
     }
 }
 
-impl<IO: Io> Io for FingerprintTap<IO> {}
+impl<IO: Io> Io for FingerprintTap<IO> {
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
+}
 
 impl<IO: AsyncRead + Unpin> AsyncRead for FingerprintTap<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -49,6 +49,8 @@ mod streaming;
 #[cfg(test)]
 mod telemetry;
 #[cfg(test)]
+mod tls_ends;
+#[cfg(test)]
 #[cfg(feature = "tower")]
 mod tower_any;
 #[cfg(test)]

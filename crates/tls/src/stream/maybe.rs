@@ -43,6 +43,13 @@ impl<S: Io> Io for MaybeTls<S> {
             Self::Tls(io) => io.leftover(),
         }
     }
+
+    fn abort(&mut self) {
+        match self {
+            Self::Plain(io) => io.abort(),
+            Self::Tls(io) => io.abort(),
+        }
+    }
 }
 
 /// Asks whichever it is.

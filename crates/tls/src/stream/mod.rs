@@ -36,7 +36,7 @@ use crate::TlsError;
 ///   [`find_cause`](chaski_core::find_cause) finds [`TlsError::Truncated`]. Whether that matters is for the protocol to say: a
 ///   message that told its own length is whole.
 /// - `close_notify` is sent by [`poll_shutdown`](AsyncWrite::poll_shutdown), and when the stream is dropped before that, as far
-///   as the IO takes it at once. An error in what the peer sent is answered with an alert instead.
+///   as the IO takes it at once, unless it was [aborted](chaski_core::Io::abort). An error in what the peer sent is answered with an alert instead.
 /// - Shutting down takes [`CLOSE_TIMEOUT`](Self::CLOSE_TIMEOUT) at most, for a peer that reads nothing any more. Behind it nothing
 ///   is written or flushed.
 ///
@@ -71,7 +71,7 @@ enum State {
     Open,
     /// `close_notify` is encrypted, and may still have to be written.
     Closing,
-    /// The IO was shut down, or writing to it failed. It is left alone.
+    /// The IO was shut down, or writing to it failed, or the stream was [aborted](Io::abort). The IO is left alone.
     Closed,
 }
 
@@ -149,7 +149,13 @@ impl<S: Io> TlsStream<S> {
     }
 }
 
-impl<S: Io> Io for TlsStream<S> {}
+impl<S: Io> Io for TlsStream<S> {
+    fn abort(&mut self) {
+        // Also of a handshake, which has nothing to close.
+        self.state = State::Closed;
+        self.io.abort();
+    }
+}
 
 impl<S: Io> AsyncRead for TlsStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
