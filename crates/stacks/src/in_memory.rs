@@ -116,7 +116,7 @@ impl InMemory {
         let shutdown = Shutdown::new();
         let serving = Arc::new(Serving(shutdown.clone()));
         tokio::spawn(async move { listener.serve(server, &shutdown).await });
-        Self { connector, serving: serving }
+        Self { connector, serving }
     }
 }
 

@@ -1,4 +1,4 @@
-//! TLS-01: how a connection over TLS ends, and what the messages on it make of that.
+//! How a connection over TLS ends, and what the messages on it make of that.
 
 use bytes::Bytes;
 use chaski_core::{
