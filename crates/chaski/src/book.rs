@@ -50,3 +50,9 @@ struct Architecture;
 
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[doc = include_str!("../../../book/src/tls.md")]
+struct Tls;
+
+#[doc = include_str!("../../../book/src/http2.md")]
+struct Http2;
