@@ -124,6 +124,8 @@ impl<IO: Io> Service<Request> for HttpSession<IO> {
     }
 }
 
+// A message about a connector that makes no sessions names the one of HTTP/1.1, which says what to do, and fits on a screen.
+#[diagnostic::do_not_recommend]
 impl<IO: Io> Session<Request> for HttpSession<IO> {
     fn slots(&self) -> Slots {
         match self {

@@ -131,6 +131,8 @@ impl Service<Request> for Http2Session {
     }
 }
 
+// A message about a connector that makes no sessions names the one of HTTP/1.1, which says what to do, and fits on a screen.
+#[diagnostic::do_not_recommend]
 impl Session<Request> for Http2Session {
     fn slots(&self) -> Slots {
         Slots { free: self.shared.free(), shared: true }
