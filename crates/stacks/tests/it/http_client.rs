@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     convert::Infallible,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,15 +16,10 @@ use chaski_core::{
 use chaski_net::{TcpListener, memory::MemoryAddr};
 use chaski_proxy::{HttpProxy, ProxyRefused, Rules};
 use chaski_stacks::{ForwardProxyConfig, HttpClient, HttpClientConfig, HttpServer, forward_proxy, in_memory};
-use chaski_tls::{AcceptLayer, CertificateAuthority, CertifiedKey, ClientConfig, Negotiated, Roots, ServerConfig};
+use chaski_tls::{AcceptLayer, CertifiedKey, ClientConfig, Negotiated, Roots, ServerConfig};
 use tokio::{io::DuplexStream, sync::Barrier};
 
-/// A certificate for `localhost`, and who trusts it.
-fn identity() -> (CertifiedKey, Roots) {
-    let authority = CertificateAuthority::new("a test").unwrap();
-    let roots = Roots::from_bytes(authority.certificate()).unwrap();
-    (authority.issue(["localhost"]).unwrap(), roots)
-}
+use crate::support::{Running, identity};
 
 fn get(uri: &str, versions: HttpVersions) -> Request {
     let mut request = Request::get(uri).body(Body::empty()).unwrap();
@@ -129,31 +123,6 @@ async fn calls_for_one_server_share_one_connection() {
 #[tokio::test]
 async fn h2_07_a_further_connection_carries_what_the_first_one_may_not() {
     assert_eq!(connections_of(50, 20).await, 3);
-}
-
-/// A server on loopback that goes with the test.
-struct Running {
-    address: SocketAddr,
-    shutdown: Shutdown,
-}
-
-impl Running {
-    async fn new<S>(service: S) -> Self
-    where
-        S: Service<Conn<tokio::net::TcpStream>, Error: chaski_core::IntoBoxError>,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
-        let signal = shutdown.clone();
-        tokio::spawn(async move { listener.serve(service, &signal).await });
-        Self { address, shutdown }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shutdown.cut();
-    }
 }
 
 fn client(roots: Roots) -> HttpClient {

@@ -4,9 +4,18 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+#[cfg(unix)]
+mod browser;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
+#[cfg(unix)]
+mod client_certificates;
+#[cfg(test)]
 mod expect;
+#[cfg(test)]
+#[cfg(unix)]
+mod foreign_proxy;
 #[cfg(test)]
 #[cfg(unix)]
 mod fronting;
@@ -47,6 +56,9 @@ mod smuggling;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
+#[cfg(unix)]
+mod support;
+#[cfg(test)]
 mod telemetry;
 #[cfg(test)]
 mod tls_ends;
@@ -68,3 +80,6 @@ mod tunnel;
 mod unix;
 #[cfg(test)]
 mod upgrades;
+#[cfg(test)]
+#[cfg(unix)]
+mod upstreams;

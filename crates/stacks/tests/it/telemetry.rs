@@ -26,7 +26,13 @@ use crate::bodies::fed;
 
 /// A log in memory.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Memory {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -74,7 +80,7 @@ impl Bench {
         self.shutdown.drain(Duration::ZERO).await;
         self.serving.await.unwrap();
         assert!(self.guard.finish());
-        let log = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
+        let log = self.log.text();
         let fixed = ["method=", "target=", "status=", "received=", "sent=", "outcome="];
         let mut lines: Vec<String> = log
             .lines()
