@@ -52,6 +52,25 @@ fn the_echo_tells_what_it_saw_of_a_client() {
     assert_eq!(fields[0].0, "Host");
 }
 
+/// Clients in the shapes of browsers. JA4 is what ja4plus makes of their hellos, the hashes are those that lists have for them.
+#[test]
+fn the_echo_tells_browsers_apart() {
+    needs!("the_echo_tells_browsers_apart", "python3:curl_cffi", "timeout");
+    const CLIENT: &str = "import sys; from curl_cffi import requests\n\
+        print(requests.get(sys.argv[1], impersonate=sys.argv[2], verify=False, timeout=60).text)";
+    let echo = Chaski::start(&["serve", "echo", "--bind", "127.0.0.1:0", "--tls-self-signed"]);
+    for (shape, ja4, akamai_hash) in [
+        ("chrome142", "t13d1516h2_8daaf6152771_d8a2da3f94cd", "52d84b11737d980aef856699f885ca86"),
+        ("firefox135", "t13d1717h2_5b57614c22b0_3cbfd9057e0d", "6ea73faa8fc5aac76bded7bd238f6433"),
+    ] {
+        let url = format!("https://{}/", localhost(&echo));
+        let output = command("timeout").args(["120", "python3", "-c", CLIENT, &url, shape]).output().unwrap();
+        let seen: Value = serde_json::from_str(&text(output)).unwrap();
+        assert_eq!((&seen["version"], &seen["tls"]["group"]), (&json!("HTTP/2.0"), &json!("X25519MLKEM768")));
+        assert_eq!((&seen["tls"]["ja4"], &seen["http2"]["akamai_hash"]), (&json!(ja4), &json!(akamai_hash)), "{shape}");
+    }
+}
+
 #[test]
 fn in_clear_there_is_no_tls_to_tell_of() {
     needs!("in_clear_there_is_no_tls_to_tell_of", "curl");

@@ -49,6 +49,11 @@ impl Capture {
         ClientHelloDecoder::new().decode(&self.stream).unwrap().expect("a whole hello")
     }
 
+    /// What others have read.
+    pub(crate) fn field(&self, key: &str) -> &str {
+        &self.fields[key]
+    }
+
     fn codes(&self, key: &str) -> Vec<u16> {
         self.fields[key].split_whitespace().map(|code| u16::from_str_radix(code, 16).unwrap()).collect()
     }

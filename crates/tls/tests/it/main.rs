@@ -5,6 +5,9 @@
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod agree;
 #[cfg(test)]
+#[cfg(all(unix, any(feature = "aws-lc-rs", feature = "ring")))]
+mod browsers;
+#[cfg(test)]
 mod captures;
 #[cfg(test)]
 #[cfg(all(feature = "issuing", any(feature = "aws-lc-rs", feature = "ring")))]

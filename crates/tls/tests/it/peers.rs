@@ -2,9 +2,14 @@
 
 use std::{fs, io::Write, process::Command};
 
-/// Whether a foreign program is there. Without it a test is skipped, unless it is required.
+/// Whether a foreign program is there, or a module of Python's (`python3:curl_cffi`). Without it a test is skipped, unless it is
+/// required.
 pub(crate) fn has(test: &str, program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    let probe = match program.split_once(':') {
+        Some((python, module)) => format!("{python} -c 'import {module}'"),
+        None => format!("command -v {program}"),
+    };
+    let found = Command::new("sh").args(["-c", &probe]).output().unwrap().status.success();
     if found {
         return true;
     }

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::support::{Chaski, Nginx, command, needs};
+use crate::support::{Chaski, Nginx, certificate, command, folder, needs};
 
 /// Runs a script to its end. Programs have a guard of their own against hanging.
 fn script(program: &str, flag: &str, text: &str, args: &[&str]) {
@@ -34,6 +34,30 @@ fn python_requests() {
     let proxy = Chaski::proxy(&["--user", "ana:se@cret"]);
     let [port, http, https] = [proxy.addr.port(), nginx.http, nginx.https].map(|port| port.to_string());
     script("python3", "-c", include_str!("python_requests.py"), &[&port, &http, &https, &nginx.cert()]);
+}
+
+/// A curl that speaks HTTP/2 to proxies, which that of most systems is too old for.
+#[test]
+fn python_curl_speaks_http2_to_the_proxy() {
+    needs!("python_curl_speaks_http2_to_the_proxy", "python3:curl_cffi", "nginx", "openssl", "timeout");
+    let nginx = Nginx::start("curl-proxy");
+    nginx.file("a", b"content");
+    let large: Vec<u8> = (0..12_000).flat_map(|_| 0..=255).collect();
+    nginx.file("large", &large);
+    let (cert, key) = certificate(&folder("curl-proxy-tls"));
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
+    let proxy = Chaski::proxy(&["--tls-cert", cert, "--tls-key", key, "--user", "ana:se@cret"]);
+    let [port, http, https] = [proxy.addr.port(), nginx.http, nginx.https].map(|port| port.to_string());
+    let script_args = [&*port, &http, &https, &nginx.cert(), cert];
+    script("python3", "-c", include_str!("python_curl_proxy.py"), &script_args);
+    let (_, log, _) = proxy.stop();
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("version=HTTP/2.0")), "{log}");
+    for (method, status) in [("GET", "200"), ("GET", "407"), ("CONNECT", "200"), ("CONNECT", "407"), ("CONNECT", "502")]
+    {
+        let parts = [format!("method={method} "), format!("status={status} ")];
+        assert!(lines.iter().any(|line| parts.iter().all(|part| line.contains(part))), "{method} {status}: {log}");
+    }
 }
 
 #[test]
