@@ -18,28 +18,57 @@ import tempfile
 import time
 
 from driver import loads, requests, servers
-from driver.peers import CHASKI, PEERS, Place
+from driver.peers import CELLS, CHASKI, FAR_CELLS, PEERS, Place
 
-PORT, ORIGIN, TARGET = 28080, 28090, 28099
+PORT, ORIGIN, TARGET, FAR = 28080, 28090, 28099, 28095
 TIE = 0.10
 IDLE = 10_000
+# What the load keeps for each is more than what servers do.
+IDLE_TLS = 2_000
+# For h2c-hello and tls-h2-hello.
+H2_CONNECTIONS, H2_STREAMS = 16, 32
+# How often every stream of a far cell is used: often enough for windows to have grown.
+FAR_TURNS = {"0": 20, "1k": 20, "64k": 20, "1m": 4}
 # Inside the namespace that this script makes for itself.
 INSIDE = "CHASKI_BENCH_NAMESPACE"
 
 
 class Scenario:
-    """A load, the unit of its work, and how much CPU time is told of it."""
+    """A load, the unit of its work, and how much CPU time is told of it; where the way is far, how much time in all."""
 
-    def __init__(self, unit, cost, scale, load, origin=False):
-        self.unit, self.cost, self.scale, self.load, self.origin = unit, cost, scale, load, origin
+    def __init__(self, unit, cost, scale, load, origin=False, far=False):
+        self.unit, self.cost, self.scale, self.load, self.origin, self.far = unit, cost, scale, load, origin, far
 
 
 def requests_of(load, origin=False):
     return Scenario("requests", "us per request", 1e6, load, origin)
 
 
+def handshakes_of(resumed):
+    return Scenario(
+        "handshakes", "us per handshake", 1e6,
+        lambda peer, server, seconds: loads.handshakes(PORT, resumed, seconds=seconds),
+    )
+
+
 def memory_of(load):
     return Scenario(None, "KiB per connection", 1, load)
+
+
+def streams_of(cell):
+    connections, streams, path = cell
+    return requests_of(
+        lambda peer, server, seconds: loads.h2load(PORT, connections, streams, f"/{path}", seconds=seconds)
+    )
+
+
+def far_streams_of(cell):
+    connections, streams, path = cell
+    count = connections * streams * FAR_TURNS[path]
+    return Scenario(
+        "requests", "ms of time per request", 1e3,
+        lambda peer, server, seconds: loads.far_h2load(FAR, PORT, connections, streams, f"/{path}", count), far=True,
+    )
 
 
 # Only a script can make wrk send a target in absolute-form; Host goes with it.
@@ -54,6 +83,18 @@ SCENARIOS = {
     "h1-64k": requests_of(lambda peer, server, seconds: loads.wrk(PORT, seconds, "/64k")),
     "h1-1m": requests_of(lambda peer, server, seconds: loads.wrk(PORT, seconds, "/1m")),
     "h1-upload": requests_of(lambda peer, server, seconds: loads.uploads(PORT, seconds)),
+    "h2c-hello": requests_of(
+        lambda peer, server, seconds: loads.h2load(PORT, H2_CONNECTIONS, H2_STREAMS, seconds=seconds)
+    ),
+    **{name: streams_of(cell) for name, cell in CELLS.items()},
+    **{name: far_streams_of(cell) for name, cell in FAR_CELLS.items()},
+    "tls-h1-hello": requests_of(lambda peer, server, seconds: loads.wrk(PORT, seconds, scheme="https")),
+    "tls-h2-hello": requests_of(
+        lambda peer, server, seconds: loads.h2load(PORT, H2_CONNECTIONS, H2_STREAMS, scheme="https", seconds=seconds)
+    ),
+    "tls-full": handshakes_of(resumed=False),
+    "tls-resumed": handshakes_of(resumed=True),
+    "tls-idle": memory_of(lambda peer, server, seconds: loads.idle_connections(server, PORT, IDLE_TLS, tls=True)),
     "reverse": requests_of(lambda peer, server, seconds: loads.wrk(PORT, seconds), origin=True),
     "forward": requests_of(lambda peer, server, seconds: loads.wrk(PORT, seconds, **ABSOLUTE), origin=True),
     "tunnel-bulk": Scenario(
@@ -96,7 +137,8 @@ def measure(scenario, peer, place, cores, seconds):
         _, user = server.user_share(ticks)
         if not done:
             raise RuntimeError("no work was done")
-        return {"cost": cpu / done * scenario.scale, "rate": done / took, "user": user, "others": others}
+        spent = took if scenario.far else cpu
+        return {"cost": spent / done * scenario.scale, "rate": done / took, "user": user, "others": others}
     finally:
         for process in (server, origin):
             if process:

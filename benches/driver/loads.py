@@ -1,14 +1,16 @@
 """The loads: each works on a server for some seconds and says how many units of work were done.
 
-They run on the core of the driver. wrk sends plain requests; what it cannot do is done here, with few and large system calls,
-so that a load costs less than the server that it measures.
+They run on the core of the driver. wrk and h2load send plain requests; what they cannot do is done here, with few and large
+system calls, so that a load costs less than the server that it measures.
 """
 
+import collections
 import multiprocessing
 import os
 import re
 import selectors
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -20,21 +22,75 @@ CONNECTIONS = 64
 PIPELINES, DEPTH = 32, 16
 BULK_TUNNELS = 4
 RATE_TUNNELS = 16
+HANDSHAKES = 4
 TIMEOUT = 20
 
 
-def wrk(port, seconds, path="/", fields=None, script=None):
+def wrk(port, seconds, path="/", fields=None, script=None, scheme="http"):
     """Requests over keep-alive connections, one at a time on each."""
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
     for name, value in (fields or {}).items():
         command += ["--header", f"{name}: {value}"]
     if script:
         command += ["--script", script]
-    command.append(f"http://127.0.0.1:{port}{path}")
+    command.append(f"{scheme}://127.0.0.1:{port}{path}")
     output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + TIMEOUT).stdout
     if re.search(r"Non-2xx|Socket errors", output):
         raise RuntimeError(output)
     return int(re.search(r"(\d+) requests in ", output)[1])
+
+
+def h2load(port, connections, streams, path="/", scheme="http", seconds=None, count=None):
+    """Requests over HTTP/2, so many at a time on each connection, for so long or until so many are done."""
+    command = ["h2load", "--clients", str(connections), "--max-concurrent-streams", str(streams)]
+    command += ["--duration", str(seconds), "--warm-up-time", "0"] if seconds else ["--requests", str(count)]
+    command.append(f"{scheme}://127.0.0.1:{port}{path}")
+    output = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=(seconds or 300) + TIMEOUT
+    ).stdout
+    succeeded, failed, errored = map(int, re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", output).groups())
+    # Frames that are under way when the time is up count as nothing; that is no failure.
+    if failed or errored or (count and succeeded != count) or "Application protocol: h2" not in output:
+        raise RuntimeError(output[-600:])
+    return succeeded
+
+
+def far_h2load(far, port, connections, streams, path, count):
+    """The same to a server that is 100 ms away."""
+    with Target(lambda listener: hold_up(listener, port), far):
+        return h2load(far, connections, streams, path, count=count)
+
+
+def handshakes(port, resumed, seconds=float("inf"), count=float("inf")):
+    """Connections with TLS 1.3 that carry one request each, a few at a time; each begins with a ticket of the one before it,
+    if that is asked for."""
+    def work(_):
+        done, taken_up, session = 0, 0, None
+        while time.monotonic() < end and done < count / HANDSHAKES:
+            with context.wrap_socket(connect(port), session=session) as connection:
+                connection.sendall(request)
+                # Tickets have come once the answer is there.
+                requests.receive(connection)
+                session = connection.session if resumed else None
+                taken_up += connection.session_reused
+            done += 1
+        return done, taken_up
+
+    request, context, end = requests.get(f"127.0.0.1:{port}"), client_context(), time.monotonic() + seconds
+    done, taken_up = map(sum, zip(*in_threads(work, HANDSHAKES)))
+    # The first ones have no ticket.
+    if taken_up < 0.99 * (done - HANDSHAKES) if resumed else taken_up:
+        fail(f"{taken_up} of {done} handshakes were resumed")
+    return done
+
+
+def client_context():
+    """TLS 1.3 to a server whose certificate is its own, with HTTP/1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def pipelined(port, seconds):
@@ -131,12 +187,12 @@ def tunnel_rate(opening, port, target, seconds):
         return sum(in_threads(work, RATE_TUNNELS))
 
 
-def idle_connections(server, port, number):
+def idle_connections(server, port, number, tls=False):
     """KiB of memory for each of so many connections that have had an answer and wait."""
-    request = requests.get(f"127.0.0.1:{port}")
+    request, context = requests.get(f"127.0.0.1:{port}"), client_context()
 
     def opened():
-        connection = connect(port)
+        connection = context.wrap_socket(connect(port)) if tls else connect(port)
         connection.sendall(request)
         requests.receive(connection)
         return connection
@@ -270,6 +326,39 @@ def echo(listener):
             if not received:
                 selector.unregister(key.fileobj)
                 key.fileobj.close()
+
+
+def hold_up(listener, port):
+    """Relays to `port` what it receives, both ways, each byte after 50 ms: what netem does where the kernel has it.
+
+    All bytes wait equally long, so one queue serves all connections. It has no bound: neither has a long cable.
+    """
+    selector, queue, other = selectors.DefaultSelector(), collections.deque(), {}
+    selector.register(listener, selectors.EVENT_READ)
+    while True:
+        ready = selector.select(max(0, queue[0][0] - time.monotonic()) if queue else None)
+        while queue and queue[0][0] <= time.monotonic():
+            _, receiver, piece = queue.popleft()
+            try:
+                receiver.sendall(piece) if piece else receiver.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        for key, _ in ready:
+            if key.fileobj is listener:
+                near, _ = listener.accept()
+                near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                distant = connect(port)
+                other[near], other[distant] = distant, near
+                selector.register(near, selectors.EVENT_READ)
+                selector.register(distant, selectors.EVENT_READ)
+                continue
+            try:
+                piece = key.fileobj.recv(1 << 18)
+            except OSError:
+                piece = b""
+            queue.append((time.monotonic() + 0.05, other[key.fileobj], piece))
+            if not piece:
+                selector.unregister(key.fileobj)
 
 
 def pour(listener):

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 import shutil
+import subprocess
 
 NGINX = """daemon off; master_process off; worker_processes 1; pid {work}/nginx.pid; error_log /dev/null;
 worker_rlimit_nofile 65536;
@@ -32,6 +33,24 @@ FILES = {
   }}
 }}
 """,
+    "nginx-h2c.conf": NGINX + """
+  server {{
+    listen 127.0.0.1:{port} backlog=4096 http2;
+    http2_max_concurrent_streams 256;
+    root {work};
+    location = / {{ return 200 'Hello, World!'; }}
+    location = /0 {{ return 200; }}
+  }}
+}}
+""",
+    "nginx-tls.conf": NGINX + """
+  ssl_certificate {work}/cert.pem; ssl_certificate_key {work}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096 ssl http2;
+    location = / {{ return 200 'Hello, World!'; }}
+  }}
+}}
+""",
     "nginx-reverse.conf": NGINX + """
   upstream origin {{ server 127.0.0.1:{origin}; keepalive 256; keepalive_requests 1000000000; }}
   server {{
@@ -46,6 +65,11 @@ FILES = {
     "haproxy-hello.cfg": HAPROXY + """  mode http
 frontend front
   bind 127.0.0.1:{port}
+  http-request return status 200 content-type text/plain string "Hello, World!"
+""",
+    "haproxy-tls.cfg": HAPROXY + """  mode http
+frontend front
+  bind 127.0.0.1:{port} ssl crt {work}/both.pem alpn h2,http/1.1
   http-request return status 200 content-type text/plain string "Hello, World!"
 """,
     "haproxy-reverse.cfg": HAPROXY + """  mode http
@@ -107,6 +131,13 @@ class Peer:
 
 H1 = "h1-hello h1-browser h1-pipelined h1-idle"
 SIZES = "h1-1k h1-64k h1-1m"
+H2C = "h2c-hello"
+TLS = "tls-h1-hello tls-h2-hello tls-full tls-resumed tls-idle"
+# Connections and streams on each, by the path that is asked for. Far away is 100 ms there and back.
+SHAPES = [(1, 1), (1, 8), (1, 64), (16, 16)]
+CELLS = {f"h2c-{shape[0]}x{shape[1]}-{path}": (*shape, path) for shape in SHAPES for path in ("0", "1k", "64k", "1m")}
+FAR_CELLS = {f"{name}-far": cell for name, cell in CELLS.items()}
+MATRIX = " ".join([*CELLS, *FAR_CELLS])
 TUNNELS = "tunnel-bulk tunnel-rate tunnel-idle tunnel-peak"
 CHASKI = "chaski"
 CHASKI_PROXY = "{chaski}/chaski proxy --bind 127.0.0.1:{port} --threads 1 --allow 127.0.0.0/8 --access-log off"
@@ -126,6 +157,14 @@ PEERS = [
     Peer("pingora", "h1-hello h1-browser h1-idle", "{peers}/pingora-hello {port} 1"),
     Peer("nginx", f"{H1} {SIZES}", "nginx -c {work}/nginx-hello.conf -e /dev/null", "sizes from files"),
     Peer("haproxy", "h1-hello h1-pipelined h1-idle", "haproxy -db -f {work}/haproxy-hello.cfg", "sends no date"),
+    Peer(CHASKI, f"{H2C} {MATRIX}", "{chaski}/bench-auto {port} 1"),
+    Peer("hyper", f"{H2C} {MATRIX}", "{peers}/hyper-auto {port} 1"),
+    Peer("nginx", H2C, "nginx -c {work}/nginx-h2c.conf -e /dev/null"),
+    Peer("haproxy", H2C, "haproxy -db -f {work}/haproxy-hello.cfg", "sends no date"),
+    Peer(CHASKI, TLS, "{chaski}/bench-auto {port} 1 {work}"),
+    Peer("hyper", TLS, "{peers}/hyper-auto {port} 1 {work}"),
+    Peer("nginx", TLS, "nginx -c {work}/nginx-tls.conf -e /dev/null"),
+    Peer("haproxy", TLS, "haproxy -db -f {work}/haproxy-tls.cfg", "sends no date"),
     Peer(CHASKI, "reverse", "{chaski}/bench-revproxy {port} 1 127.0.0.1:{origin}"),
     Peer("hyper", "reverse", "{peers}/hyper-proxy {port} 1 127.0.0.1:{origin}"),
     Peer("rama", "reverse", "{peers}/rama-proxy {port} 1 127.0.0.1:{origin}"),
@@ -172,10 +211,25 @@ class Place:
         return shutil.which(program) is not None
 
     def write_files(self):
-        """Configurations, and the files that nginx serves where others have a body in memory."""
+        """Configurations, a certificate, and the files that nginx serves where others have a body in memory."""
         for name, text in FILES.items():
             with open(os.path.join(self.work, name), "w") as file:
                 file.write(self.fill(text))
+        self.write_certificate()
         for name, size in (("1k", 1 << 10), ("64k", 1 << 16), ("1m", 1 << 20)):
             with open(os.path.join(self.work, name), "wb") as file:
                 file.write(b"x" * size)
+
+    def write_certificate(self):
+        """One of its own for 127.0.0.1, with the kind of key that handshakes cost least with."""
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"],
+            cwd=self.work, check=True, capture_output=True,
+        )
+        # haproxy wants both in one file.
+        with open(os.path.join(self.work, "both.pem"), "w") as both:
+            for name in ("cert.pem", "key.pem"):
+                with open(os.path.join(self.work, name)) as part:
+                    both.write(part.read())

@@ -9,13 +9,14 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 /// Bodies of `/1k`, `/64k` and `/1m` are slices of it.
 static FILLING: [u8; 1 << 20] = [b'x'; 1 << 20];
 
-/// `Hello, World!`, bodies of `/1k`, `/64k` and `/1m`, and the number of bytes that were sent to `/upload`.
+/// `Hello, World!`, no body for `/0`, bodies of `/1k`, `/64k` and `/1m`, and the number of bytes that were sent to `/upload`.
 ///
 /// # Errors
 ///
 /// Those of the request's body.
 pub async fn answer(request: Request) -> Result<Response, BoxError> {
     let body = match request.uri().path() {
+        "/0" => Body::empty(),
         "/1k" => Body::from(&FILLING[..1 << 10]),
         "/64k" => Body::from(&FILLING[..1 << 16]),
         "/1m" => Body::from(&FILLING[..]),

@@ -9,7 +9,13 @@ use crate::{Result, process};
 
 /// What the scripts need, and the Debian package that has it.
 const FOR_GATE: [(&str, &str); 2] = [("python3", "python3"), ("valgrind", "valgrind")];
-const FOR_COMPARE: [(&str, &str); 3] = [("python3", "python3"), ("wrk", "wrk"), ("taskset", "util-linux")];
+const FOR_COMPARE: [(&str, &str); 5] = [
+    ("python3", "python3"),
+    ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("openssl", "openssl"),
+    ("taskset", "util-linux"),
+];
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     match arguments.split_first() {

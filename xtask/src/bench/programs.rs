@@ -7,8 +7,9 @@ use crate::{Result, process, workspace};
 
 const PEERS: &str = "benches/peers";
 
-/// Peers that build in seconds. Others are built when they are asked for by name.
-const SMALL_PEERS: [&str; 3] = ["limit", "hyper-hello", "hyper-proxy"];
+/// Peers that every scenario has one of, and that take no longer to build than chaski does. Others are built when they are
+/// asked for by name.
+const SMALL_PEERS: [&str; 4] = ["limit", "hyper-auto", "hyper-hello", "hyper-proxy"];
 
 /// The folders that hold the programs.
 pub(super) struct Folders {
