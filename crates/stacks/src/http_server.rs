@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{convert::Infallible, fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use chaski_core::{
@@ -11,11 +11,10 @@ use chaski_net::peek::{Case, Otherwise, Peek, PeekLayer, Prefix};
 use chaski_tls::Negotiated;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4). No request of HTTP/1 begins like it: the method `PRI` is reserved.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-type Http1<S> = Arc<Http1Server<Arc<S>>>;
-type Http2<S> = Arc<Http2Server<Arc<S>>>;
-type ByPreface<S> = Peek<Case<Prefix<&'static [u8]>, Http2<S>, Otherwise<Http1<S>>>>;
+/// What a client in clear speaks, found out by its first bytes.
+type ByPreface = Peek<Case<Prefix<[u8; PREFACE.len()]>, Found, Otherwise<Found>>>;
 
 /// Serves HTTP/1 and HTTP/2 on one port: an acceptor that takes a [`Conn`], finds out what its client speaks, and calls one
 /// service with the requests of all.
@@ -63,9 +62,9 @@ pub struct HttpServer<S> {
     http1_config: Http1ServerConfig,
     http2_config: Http2ServerConfig,
     shutdown: Option<ShutdownSignal>,
-    http1: Http1<S>,
-    http2: Http2<S>,
-    by_preface: ByPreface<S>,
+    http1: Http1Server<Arc<S>>,
+    http2: Http2Server<Arc<S>>,
+    by_preface: ByPreface,
 }
 
 impl<S> HttpServer<S> {
@@ -108,12 +107,10 @@ impl<S> HttpServer<S> {
             http1 = http1.with_shutdown(signal.clone());
             http2 = http2.with_shutdown(signal.clone());
         }
-        let (http1, http2) = (Arc::new(http1), Arc::new(http2));
-        // More bytes than the preface has are not needed to know it.
         let by_preface = PeekLayer::new()
             .with_timeout(http1_config.head_timeout)
-            .case("HTTP/2", Prefix(PREFACE), Arc::clone(&http2))
-            .layer(Arc::clone(&http1));
+            .case("HTTP/2", Prefix(PREFACE), Found(Spoken::Http2))
+            .layer(Found(Spoken::Http1));
         Self { service, http1_config, http2_config, shutdown, http1, http2, by_preface }
     }
 }
@@ -127,26 +124,65 @@ where
     type Error = BoxError;
 
     fn serve(&self, conn: Conn<I>) -> impl Future<Output = Result<(), BoxError>> + Send {
-        let tls = conn.ext.get::<Negotiated>().map(|tls| tls.alpn() == Some(b"h2"));
-        // Boxed, and so of one type: a future of three kinds would be as large as the largest, and name that of the service
-        // three times.
-        let serving: Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> = match tls {
-            Some(true) => {
-                Box::pin(async { self.http2.serve(prefixed(conn)).await.map_err(IntoBoxError::into_box_error) })
+        // That of this connection alone: one that goes through a tunnel finds the handshake of the proxy too.
+        let tls = conn.ext.get::<Negotiated>().filter(|_| conn.ext.distance::<Negotiated>() == Some(0));
+        match tls.map(|tls| tls.alpn() == Some(b"h2")) {
+            Some(true) => self.serve_as(Spoken::Http2, prefixed(conn)),
+            Some(false) => self.serve_as(Spoken::Http1, prefixed(conn)),
+            None => {
+                // Boxed, so that what finds it out has gone when it is known.
+                let finding = Box::pin(self.by_preface.serve(conn));
+                Box::pin(async move {
+                    let serving = {
+                        let (spoken, conn) = finding.await?;
+                        self.serve_as(spoken, conn)
+                    };
+                    serving.await
+                })
             }
-            Some(false) => {
-                Box::pin(async { self.http1.serve(prefixed(conn)).await.map_err(IntoBoxError::into_box_error) })
-            }
-            None => Box::pin(self.by_preface.serve(conn)),
-        };
-        serving
+        }
     }
 
     fn describe(&self) -> Description {
         Description::of::<Self>()
             .may_read::<Negotiated>()
-            .child(Service::<Conn<Prefixed<I>>>::describe(&*self.http2).labelled("HTTP/2"))
-            .child(Service::<Conn<Prefixed<I>>>::describe(&*self.http1).labelled("HTTP/1"))
+            .child(Service::<Conn<Prefixed<I>>>::describe(&self.http2).labelled("HTTP/2"))
+            .child(Service::<Conn<Prefixed<I>>>::describe(&self.http1).labelled("HTTP/1"))
+    }
+}
+
+impl<S> HttpServer<S> {
+    /// Boxed, each by itself: an idle connection, or a tunnel, has no room for what the other version needs.
+    fn serve_as<I: Io>(&self, spoken: Spoken, conn: Conn<Prefixed<I>>) -> Serving<'_>
+    where
+        S: Service<Request, Output = Response, Error: IntoBoxError>,
+    {
+        match spoken {
+            Spoken::Http1 => Box::pin(async { self.http1.serve(conn).await.map_err(IntoBoxError::into_box_error) }),
+            Spoken::Http2 => Box::pin(async { self.http2.serve(conn).await.map_err(IntoBoxError::into_box_error) }),
+        }
+    }
+}
+
+type Serving<'a> = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + 'a>>;
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug)]
+enum Spoken {
+    Http1,
+    Http2,
+}
+
+/// Gives the connection back, with what was found out about it.
+#[derive(Clone, Copy, Debug)]
+struct Found(Spoken);
+
+impl<I: Io> Service<Conn<I>> for Found {
+    type Output = (Spoken, Conn<I>);
+    type Error = Infallible;
+
+    async fn serve(&self, conn: Conn<I>) -> Result<Self::Output, Infallible> {
+        Ok((self.0, conn))
     }
 }
 

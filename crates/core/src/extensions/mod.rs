@@ -150,6 +150,28 @@ impl Extensions {
         None
     }
 
+    /// How far away the fact is that [`get`](Self::get) finds: 0 in this scope, 1 in its parent, and so on.
+    ///
+    /// It tells whether a fact is about this connection, or about one that carries it: in a tunnel through a server over TLS,
+    /// the server's handshake is found too, and is not the tunnel's. Parents in which nothing was inserted may be left out of
+    /// the count.
+    #[must_use]
+    pub fn distance<T: Fact>(&self) -> Option<usize> {
+        let (mut distance, mut next) = match self.handle.state() {
+            State::Empty => return None,
+            State::Child(parent) => (1, Some(parent)),
+            State::Own(scope) => (0, Some(scope)),
+        };
+        while let Some(scope) = next {
+            if scope.find::<T>().is_some() {
+                return Some(distance);
+            }
+            distance += 1;
+            next = scope.parent();
+        }
+        None
+    }
+
     /// A child of this scope: it sees the facts here and in all parents, later ones too, and what is inserted into
     /// it is seen by its own clones and children alone.
     ///

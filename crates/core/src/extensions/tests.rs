@@ -202,6 +202,21 @@ fn nothing_is_allocated_before_it_is_needed() {
 }
 
 #[test]
+fn distance_tells_whose_fact_it_is() {
+    let outer = Extensions::new();
+    assert_eq!(outer.distance::<PeerPort>(), None);
+    outer.insert(PeerPort(1));
+    let request = outer.fork();
+    request.insert(User("ana"));
+    let tunnel = request.fork();
+    assert_eq!((tunnel.distance::<PeerPort>(), tunnel.distance::<User>()), (Some(2), Some(1)));
+    assert_eq!(tunnel.distance::<Attempt>(), None);
+    tunnel.insert(PeerPort(2));
+    assert_eq!((tunnel.distance::<PeerPort>(), tunnel.distance::<User>()), (Some(0), Some(1)));
+    assert_eq!((request.distance::<PeerPort>(), outer.distance::<PeerPort>()), (Some(1), Some(0)));
+}
+
+#[test]
 fn is_empty_asks_the_parents_too() {
     let root = Extensions::new();
     let child = root.fork();

@@ -28,7 +28,11 @@ impl Room {
     /// Takes room for so many bytes at most; `None` if there is none, and then the task is woken when there is.
     fn take(&self, wanted: usize, cx: &Context<'_>) -> Option<usize> {
         self.try_take(wanted).or_else(|| {
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(cx.waker().clone());
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            drop(waiting);
             // What was given back before the lock has woken nobody.
             self.try_take(wanted)
         })
@@ -140,7 +144,10 @@ mod tests {
         let first = Chunk::split_off(&mut bytes, 6, &room, &cx).unwrap();
         let mut second = Chunk::split_off(&mut bytes, 6, &room, &cx).unwrap();
         assert_eq!((first.chunk(), second.chunk()), (&b"012345"[..], &b"6789"[..]));
-        assert!(Chunk::split_off(&mut bytes, 6, &room, &cx).is_none());
+        for _ in 0..3 {
+            assert!(Chunk::split_off(&mut bytes, 6, &room, &cx).is_none());
+        }
+        assert_eq!(room.waiting.lock().unwrap().len(), 1, "who asks again waits in the same place");
         assert_eq!(bytes, "abcdef");
         second.advance(4);
         assert!(Chunk::split_off(&mut bytes, 6, &room, &cx).is_none(), "it may still be written");

@@ -93,6 +93,7 @@ impl Handle {
         let mut news = self.lock();
         news.open = false;
         news.waiting.clear();
+        news.weight = 0;
         std::mem::take(&mut news.expect) != Expect::Nothing
     }
 

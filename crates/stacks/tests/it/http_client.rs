@@ -10,13 +10,14 @@ use std::{
 use chaski_core::{
     BoxError, Conn, ConnectError, ConnectStage, HttpVersion, HttpVersions, Route, Service, ServiceExt, Shutdown,
     SocketAddrs, display_chain, find_cause,
-    http::{Body, Message, Request, Response},
+    http::{Body, Message, Request, Response, Upgrade},
     service_fn, stack,
 };
 use chaski_net::{TcpListener, memory::MemoryAddr};
 use chaski_proxy::{HttpProxy, ProxyRefused, Rules};
 use chaski_stacks::{ForwardProxyConfig, HttpClient, HttpClientConfig, HttpServer, forward_proxy, in_memory};
 use chaski_tls::{AcceptLayer, CertifiedKey, ClientConfig, Negotiated, Roots, ServerConfig};
+use http::{Method, Version};
 use tokio::{io::DuplexStream, sync::Barrier};
 
 use crate::support::{Running, identity};
@@ -170,6 +171,26 @@ async fn prx_01_what_goes_through_a_proxy_does_not_have_its_credentials() {
         ask(format!("http://ana:secret@{}", http(&in_clear)), "https://10.255.255.1/".to_owned()).await.unwrap_err();
     assert_eq!(find_cause::<ProxyRefused>(&error).unwrap().status, 403);
     assert_eq!(find_cause::<ConnectError>(&error).unwrap().stage(), ConnectStage::Proxy);
+}
+
+/// What was agreed on with a proxy says nothing about a tunnel through it: HTTP/1 in clear there is served as that.
+#[tokio::test]
+async fn a_tunnel_in_clear_is_not_of_the_version_that_its_proxy_has_agreed_on() {
+    let ((key, roots), inner) = (identity(), Arc::new(HttpServer::new(service_fn(tell))));
+    let proxy = service_fn(move |request: Request| {
+        assert_eq!((request.method(), request.version()), (&Method::CONNECT, Version::HTTP_2));
+        let (inner, mut response) = (Arc::clone(&inner), Response::new(Body::empty()));
+        Upgrade::new(async move |tunnel| inner.serve(tunnel).await.unwrap()).attach(&mut response);
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let accept = AcceptLayer::new(ServerConfig::new(key).with_alpn(HttpServer::<()>::ALPN)).unwrap();
+    let proxy = Running::new(stack(accept, HttpServer::new(proxy))).await;
+
+    let route = format!("https://localhost:{}", proxy.address.port()).parse::<HttpProxy>().unwrap();
+    let mut request = Request::get("http://h.example/a").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Route::default().with(route));
+    let response = client(roots).serve(request).await.unwrap();
+    assert_eq!(text(response).await, "HTTP/1.1 /a tls=true [host]");
 }
 
 /// A connection that a server announces the end of takes no new request, and the next one goes by another.
