@@ -136,13 +136,17 @@ fn write_target(out: &mut Vec<u8>, method: &Method, uri: &Uri, form: TargetForm)
         return Err(EncodeError::Target);
     }
     match form {
-        TargetForm::Origin => write_path(out, method, uri),
+        // What HTTP/2 says with a path of `*` and an authority (RFC 9113 section 8.3.1): a URI without path, of which the
+        // last proxy on the way makes this.
+        TargetForm::Origin if is_of_server(method, uri) => write_asterisk(out, method),
+        TargetForm::Origin => write_path(out, uri),
         TargetForm::Absolute => {
             let (scheme, authority) = uri.scheme().zip(uri.authority()).ok_or(EncodeError::Target)?;
             out.extend_from_slice(scheme.as_str().as_bytes());
             out.extend_from_slice(b"://");
             write_without_zone(out, checked(authority)?.as_bytes());
-            write_path(out, method, uri)
+            // RFC 9112 section 3.2.4: to another proxy it goes as a URI without path.
+            if is_of_server(method, uri) { Ok(()) } else { write_path(out, uri) }
         }
         TargetForm::Authority => {
             let authority = uri.authority().ok_or(EncodeError::Target)?;
@@ -159,19 +163,27 @@ fn write_target(out: &mut Vec<u8>, method: &Method, uri: &Uri, form: TargetForm)
             }
             Ok(())
         }
-        TargetForm::Asterisk if *method == Method::OPTIONS => {
-            out.push(b'*');
-            Ok(())
-        }
-        TargetForm::Asterisk => Err(EncodeError::Target),
+        TargetForm::Asterisk => write_asterisk(out, method),
     }
 }
 
-fn write_path(out: &mut Vec<u8>, method: &Method, uri: &Uri) -> Result<(), EncodeError> {
+/// Whether it asks about a server as a whole.
+fn is_of_server(method: &Method, uri: &Uri) -> bool {
+    *method == Method::OPTIONS && uri.path() == "*"
+}
+
+fn write_asterisk(out: &mut Vec<u8>, method: &Method) -> Result<(), EncodeError> {
+    if *method != Method::OPTIONS {
+        return Err(EncodeError::Target);
+    }
+    out.push(b'*');
+    Ok(())
+}
+
+fn write_path(out: &mut Vec<u8>, uri: &Uri) -> Result<(), EncodeError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     match path.as_bytes().first() {
         Some(b'/') => {}
-        Some(b'*') if *method == Method::OPTIONS && uri.authority().is_none() => {}
         Some(b'*') => return Err(EncodeError::Target),
         // An absolute URI may have a query and no path.
         _ => out.push(b'/'),

@@ -277,6 +277,22 @@ fn request_targets_and_host() {
     assert_eq!(text, "GET /b HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
 }
 
+/// RFC 9112 section 3.2.4 and RFC 9113 section 8.3.1: a URI without path, as HTTP/2 has it, asks about the server.
+#[test]
+fn options_of_a_server_as_a_whole_is_an_asterisk_or_a_uri_without_path() {
+    let parts = || Uri::builder().scheme("http").authority("a:81").path_and_query("*").build().unwrap();
+    for (method, plan, expected) in [
+        (Method::OPTIONS, ORIGIN, Ok("OPTIONS * HTTP/1.1\r\nhost: a:81\r\n\r\n")),
+        (Method::OPTIONS, ABSOLUTE, Ok("OPTIONS http://a:81 HTTP/1.1\r\nhost: a:81\r\n\r\n")),
+        (Method::GET, ORIGIN, Err(EncodeError::Target)),
+        (Method::GET, ABSOLUTE, Err(EncodeError::Target)),
+    ] {
+        let mut out = Vec::new();
+        let encoded = encode_request_head(&mut out, &method, &parts(), &HeaderMap::new(), &plan);
+        assert_eq!(encoded.map(|_| std::str::from_utf8(&out).unwrap()), expected, "{method}");
+    }
+}
+
 /// NET-05: the zone of an address is for this machine alone, wherever the address goes.
 #[test]
 fn net_05_the_zone_of_an_address_is_never_sent() {
