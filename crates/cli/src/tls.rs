@@ -77,11 +77,14 @@ fn config(key: CertifiedKey, hello: bool) -> ServerConfig {
 
 fn self_signed(binds: &[Bind]) -> Result<CertifiedKey, Failure> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    names.extend(binds.iter().filter_map(|bind| match bind {
-        Bind::Tcp(addr) if !addr.ip().is_unspecified() => Some(addr.ip().to_string()),
-        _ => None,
-    }));
-    names.dedup();
+    for bind in binds {
+        if let Bind::Tcp(addr) = bind
+            && !addr.ip().is_unspecified()
+            && !names.contains(&addr.ip().to_string())
+        {
+            names.push(addr.ip().to_string());
+        }
+    }
     CertifiedKey::self_signed(names.iter().map(String::as_str))
         .map_err(|error| Failure::system("--tls-self-signed", &error))
 }
