@@ -152,6 +152,23 @@ fn https_server_serves_both_versions_on_one_port() {
 }
 
 #[test]
+fn auto_server_serves_everything_on_one_port() {
+    let server = Server::start(env!("CARGO_BIN_EXE_auto-server"));
+    for (version, scheme, expected) in [
+        ("--http1.1", "http", "HTTP/1.1 in clear\n"),
+        ("--http2-prior-knowledge", "http", "HTTP/2.0 in clear\n"),
+        ("--http1.1", "https", "HTTP/1.1 over TLS 1.3\n"),
+        ("--http2", "https", "HTTP/2.0 over TLS 1.3\n"),
+    ] {
+        let url = format!("{scheme}://{}/", server.addr);
+        let Ok(output) = Command::new("curl").args(["-sSk", "--max-time", "60", version, &url]).output() else {
+            return;
+        };
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{version} {scheme}");
+    }
+}
+
+#[test]
 fn three_depths_are_the_same_handler() {
     let output = run(env!("CARGO_BIN_EXE_three-depths"), &[]);
     let expected = "handler: HTTP/1.1 in clear\nHTTP: HTTP/1.1 in clear\nTLS: HTTP/2.0 over TLS 1.3\n";
