@@ -40,7 +40,7 @@
 //!
 //! One task for each client closes what nobody uses: at its idle timeout, at its age, and when its peer closes it or sends what
 //! nobody asked for, which is seen at once after the first second of being idle. It begins with the first connection that is
-//! kept, and ends when none is, or with the client. Without a tokio runtime there is none, and what has expired goes when one
+//! kept, and ends when it finds none, or with the client. Without a tokio runtime there is none, and what has expired goes when one
 //! of its key is wanted, or with [`Client::close_idle`]. The runtime needs its timer.
 //!
 //! # Example

@@ -97,6 +97,9 @@ async fn reap<S: Session<Request>>(pool: Weak<Pool<S>>, task: Ended) {
             .await
         };
         let Some(pool) = pool.upgrade() else { return };
+        // While all connections are in use between one moment and the next, a task for each of these moments would cost more than
+        // the calls do: one that was told of a connection ends when it looks, at the earliest.
+        let ends = !matches!(event, Event::Kept);
         let look_soon = || Instant::now().checked_add(LOOK_AFTER.min(pool.config.idle_timeout));
         match event {
             Event::Kept => look_at = look_at.or_else(look_soon),
@@ -112,7 +115,7 @@ async fn reap<S: Session<Request>>(pool: Weak<Pool<S>>, task: Ended) {
                 expiry = pool.sweep(&mut watches);
             }
         }
-        if pool.idle() == 0 {
+        if ends && pool.idle() == 0 {
             // First, so that what is in use now is known to be watched no more when another task begins.
             drop(watches);
             drop(task);

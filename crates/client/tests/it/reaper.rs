@@ -91,6 +91,21 @@ async fn a_connection_is_watched_after_it_was_used() {
     assert_eq!(server.live(), 0);
 }
 
+/// A busy client's connections are kept for moments: the task outlasts those in which there is none, or each call would start one.
+#[tokio::test(start_paused = true)]
+async fn the_task_does_not_end_as_soon_as_the_last_connection_is_used() {
+    let server = Server::with_script(&[Act::Answer, Act::Stream]);
+    let client = server.client(ClientConfig::default());
+    exchange(&client, request("GET", "a", ())).await.unwrap();
+    let response = client.serve(request("GET", "a", ())).await.unwrap();
+    yield_now().await;
+    assert_eq!((client.idle(), tasks()), (0, 1));
+    advance_ms(1001).await;
+    assert_eq!((client.idle(), tasks()), (0, 0));
+    response.into_body().collect(10).await.unwrap();
+    assert_eq!((client.idle(), tasks()), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shared_connection_in_use_is_not_idle() {
     let server = Server::with_script(&[Act::Stream]);
