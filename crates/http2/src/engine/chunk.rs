@@ -29,6 +29,7 @@ impl Room {
     fn take(&self, wanted: usize, cx: &Context<'_>) -> Option<usize> {
         self.try_take(wanted).or_else(|| {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            // A task is polled for other reasons too, and must not stand here once for each.
             if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
                 waiting.push(cx.waker().clone());
             }
@@ -158,5 +159,18 @@ mod tests {
         drop(Chunk::small(bytes));
         drop(first);
         assert_eq!(room.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_is_polled_while_it_waits_waits_once() {
+        let wakers = [Waker::from(Arc::new(Woken::default())), Waker::from(Arc::new(Woken::default()))];
+        let room = Room::new(10);
+        let full = Chunk::copy(&[0; 10], &room, &Context::from_waker(&wakers[0])).unwrap();
+        for waker in wakers.iter().cycle().take(1000) {
+            assert!(Chunk::copy(&[0; 10], &room, &Context::from_waker(waker)).is_none());
+        }
+        assert_eq!(room.waiting.lock().unwrap().len(), 2);
+        drop(full);
+        assert_eq!(room.waiting.lock().unwrap().len(), 0);
     }
 }
