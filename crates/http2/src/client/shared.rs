@@ -216,7 +216,7 @@ impl Shared {
 
     /// What has come of the peer's last frames: how many streams it allows, and whether it takes any more.
     pub(super) fn learn(&self, limit: usize) {
-        if self.wire.has_read() {
+        if self.wire.has_greeting() {
             self.greet();
         }
         if self.limit.swap(limit, SeqCst) != limit {

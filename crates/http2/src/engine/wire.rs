@@ -30,6 +30,8 @@ pub(crate) struct Wire<I> {
     io: I,
     state: Arc<WireState>,
     closing: Closing,
+    /// What the peer's stream begins with, and in a frame tells its length.
+    first: [u8; 3],
     flood: Flood,
     /// How long it goes on reading behind the end of what it writes.
     linger: Duration,
@@ -49,6 +51,8 @@ pub(crate) struct WireState {
     flooded: AtomicBool,
     /// The peer has sent a PING of its own.
     pinged: AtomicBool,
+    /// How many bytes the peer's first frame has; 0 while that is not known.
+    greeting: AtomicU64,
 }
 
 impl WireState {
@@ -75,6 +79,12 @@ impl WireState {
     /// Whether any byte was read.
     pub(crate) fn has_read(&self) -> bool {
         self.read.load(Relaxed) > 0
+    }
+
+    /// Whether the peer's first frame was read to its end. A client's peer says nothing before it.
+    pub(crate) fn has_greeting(&self) -> bool {
+        let greeting = self.greeting.load(Relaxed);
+        greeting > 0 && self.read() >= greeting
     }
 
     /// How many bytes were written until now.
@@ -153,8 +163,8 @@ impl<I: Io> Wire<I> {
     pub(crate) fn new(io: I, linger: Duration) -> (Self, Arc<WireState>) {
         let state = Arc::new(WireState::default());
         let flood = Flood::default();
-        let wire =
-            Self { io, state: Arc::clone(&state), closing: Closing::No, flood, linger, deadline: Deadline::default() };
+        let (closing, deadline) = (Closing::No, Deadline::default());
+        let wire = Self { io, state: Arc::clone(&state), closing, first: [0; 3], flood, linger, deadline };
         (wire, state)
     }
 
@@ -163,6 +173,21 @@ impl<I: Io> Wire<I> {
     pub(crate) fn with_frame_limit(mut self, preface: usize, max_others: u32) -> Self {
         self.flood = Flood { incoming: Meter::behind(preface), max_others: Some(max_others), ..Flood::default() };
         self
+    }
+
+    /// Takes in what was read, behind the first `read` bytes.
+    fn note_read(&mut self, read: u64, bytes: &[u8]) {
+        // Hardly ever: once for a connection.
+        if let Some(begin) = self.first.get_mut(usize::try_from(read).unwrap_or(usize::MAX)..) {
+            let taken = begin.len().min(bytes.len());
+            begin[..taken].copy_from_slice(&bytes[..taken]);
+            if taken == begin.len() {
+                let [a, b, c] = self.first;
+                // RFC 9113 section 4.1: behind a head of nine bytes.
+                self.state.greeting.store(9 + u64::from(u32::from_be_bytes([0, a, b, c])), Relaxed);
+            }
+        }
+        self.state.read.store(read + bytes.len() as u64, Relaxed);
     }
 
     /// Throws away what the peer still sends, until it closes too, or for a while.
@@ -207,7 +232,7 @@ impl<I: Io> AsyncRead for Wire<I> {
             this.state.flooded.store(true, Relaxed);
         }
         this.state.allowance.store(allowance.saturating_sub(bytes), Relaxed);
-        this.state.read.store(this.state.read.load(Relaxed) + bytes as u64, Relaxed);
+        this.note_read(this.state.read(), &buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,6 +1,6 @@
 //! CONNECT and extended CONNECT: streams that become connections.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chaski_core::{
@@ -246,6 +246,32 @@ async fn extended_connect_waits_for_the_peers_offer() {
     assert_eq!(frames, b"frames");
     drop((session, response));
     soon(server).await.unwrap();
+}
+
+/// A part of the offer is none yet.
+#[tokio::test(start_paused = true)]
+async fn extended_connect_waits_for_all_of_the_peers_offer() {
+    let (near, mut far) = pipe();
+    let session = Arc::new(Http2Session::handshake(Conn::new(near), Http2ClientConfig::default()).await.unwrap());
+    let mut call = serve(&session, websocket());
+    // SETTINGS with one setting of six bytes.
+    let offer =
+        [&[0, 0, 6, 4, 0, 0, 0, 0, 0][..], &ENABLE_CONNECT_PROTOCOL.to_be_bytes(), &1_u32.to_be_bytes()].concat();
+    for piece in [&offer[..2], &offer[2..9], &offer[9..14]] {
+        far.write_all(piece).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_secs(1), &mut call).await;
+        assert!(waiting.is_err(), "{piece:?} is not all of it");
+    }
+    far.write_all(&offer[14..]).await.unwrap();
+    let mut peer = Peer::behind_preface(far).await;
+    let head = loop {
+        let frame = peer.frame().await.unwrap();
+        if frame.kind == HEADERS {
+            break frame;
+        }
+    };
+    peer.answer(head.stream).await;
+    soon(call).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,17 +60,22 @@ pub(super) async fn connected(streams: u32) -> (Http2Session, Peer) {
 pub(super) async fn connected_with(config: Http2ClientConfig, settings: &[(u16, u32)]) -> (Http2Session, Peer) {
     let (near, far) = pipe();
     let session = Http2Session::handshake(Conn::new(near), config).await.unwrap();
-    let mut peer = Peer { io: far };
+    let mut peer = Peer::behind_preface(far).await;
     peer.greet(settings).await;
     (session, peer)
 }
 
 impl Peer {
+    /// The peer of a client that has begun: it has its preface, and its frames are to come.
+    pub(super) async fn behind_preface(mut io: Pipe) -> Self {
+        let mut preface = [0; 24];
+        io.read_exact(&mut preface).await.unwrap();
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        Self { io }
+    }
+
     /// Exchanges the first frames, and waits until the client has taken the settings.
     async fn greet(&mut self, settings: &[(u16, u32)]) {
-        let mut preface = [0; 24];
-        self.io.read_exact(&mut preface).await.unwrap();
-        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         assert_eq!(self.frame().await.unwrap().kind, SETTINGS);
         self.send(SETTINGS, 1, 0, &[]).await;
         self.settings(settings).await;
