@@ -104,6 +104,11 @@ where
 {
     /// Goes on with the stream. A place without one is never ready.
     pub(super) fn poll(&mut self, config: &Http2ServerConfig, room: &Arc<Room>) -> Poll<End> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll_stage(config, room)));
+        polled.unwrap_or_else(|_| Poll::Ready(self.abandon()))
+    }
+
+    fn poll_stage(&mut self, config: &Http2ServerConfig, room: &Arc<Room>) -> Poll<End> {
         let mut cx = Context::from_waker(&self.waker);
         let cx = &mut cx;
         if let Stage::Serving(serving) = &mut self.stage {
@@ -183,12 +188,24 @@ where
         Poll::Ready(self.end(end))
     }
 
-    /// Lets go of all that the stream had.
+    /// Lets go of all that the stream had. Last of what is foreign, whose drop may panic.
     fn end(&mut self, end: End) -> End {
-        self.call.as_mut().set(None);
         self.handle.close();
-        self.stage = Stage::Free;
+        let stage = std::mem::replace(&mut self.stage, Stage::Free);
+        self.call.as_mut().set(None);
+        drop(stage);
         end
+    }
+
+    /// The stream panicked where nothing better can be said of it: in a drop, for one.
+    fn abandon(&mut self) -> End {
+        tracing::error!("a service or its answer panicked when it was let go");
+        match &mut self.stage {
+            Stage::Serving(serving) => serving.respond.send_reset(Reason::INTERNAL_ERROR),
+            Stage::Sending(pump) => pump.reset(ErrorCode::INTERNAL_ERROR),
+            Stage::Free | Stage::Switched(_) => {}
+        }
+        self.end(End::Failed)
     }
 }
 

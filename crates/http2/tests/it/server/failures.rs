@@ -56,6 +56,45 @@ async fn life_06_a_panic_in_the_call_itself_costs_one_stream() {
     assert_eq!(client.get("/").await.short(), (200, "fine"));
 }
 
+/// LIFE-06: a panic when the call or the body is dropped, be it behind its end or because the client has left.
+#[tokio::test(start_paused = true)]
+async fn life_06_a_panic_in_a_drop_costs_one_stream() {
+    struct Rude;
+    impl Drop for Rude {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    impl http_body::Body for Rude {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Ready(None)
+        }
+    }
+    let service = service_fn(async |request: Request| match request.uri().path() {
+        "/body" => Ok(Response::new(Body::new(Rude))),
+        "/left" => {
+            let _rude = Rude;
+            std::future::pending().await
+        }
+        _ => waits(request).await,
+    });
+    let mut client = serve(service).await;
+    let (sibling, mut upload) = client.begin(request("POST", "/"), false).await;
+    let (response, _) = client.begin(request("GET", "/body"), true).await;
+    assert_eq!(patient("a head", response).await.unwrap().status(), 200);
+    let (response, _) = client.begin(request("GET", "/left"), true).await;
+    tokio::task::yield_now().await;
+    drop(response);
+    upload.send_data(Bytes::from("still here"), true).unwrap();
+    assert_eq!(answer(sibling).await.short(), (200, "still here"));
+    client.outcome().await.unwrap();
+}
+
 /// Why an answer did not arrive whole. Whether its head does depends on what was written when it broke off.
 async fn broken(response: h2::client::ResponseFuture) -> Option<h2::Reason> {
     let error = match patient("a head", response).await {
