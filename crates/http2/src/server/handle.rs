@@ -182,3 +182,23 @@ pub(super) fn interim(status: StatusCode) -> Response<()> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_came_ahead_of_takes_no_room_of_the_next_request() {
+        let handle = Handle::new(1, Arc::default());
+        let mut fields = HeaderMap::new();
+        fields.insert("link", "x".repeat(MAX_WAITING).parse().unwrap());
+        for _ in 0..2 {
+            let request = handle.begin(false);
+            handle.send(request, StatusCode::EARLY_HINTS, &fields).unwrap();
+            assert_eq!(handle.send(request, StatusCode::EARLY_HINTS, &fields), Err(InformationalError::Full));
+            handle.close();
+            assert_eq!(handle.send(request, StatusCode::EARLY_HINTS, &fields), Err(InformationalError::TooLate));
+        }
+        assert!(handle.take_news().is_empty());
+    }
+}
