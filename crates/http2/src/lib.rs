@@ -96,7 +96,7 @@
 //! |---|---|---|
 //! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's; a setting of more than 2^31 - 1 for a window is a PROTOCOL_ERROR to it |
 //! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down; a client gives back what was not processed |
-//! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`] |
+//! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`]; pseudo-header fields in trailers are passed over by h2 |
 //! | RFC 9113 section 8.2.2 | fields of a connection | taken out of what a client sends |
 //! | RFC 9113 section 8.2.3 | cookies | joined for services; split by clients that ask for it |
 //! | RFC 9113 section 8.4 | server push | not done |

@@ -17,7 +17,7 @@ impl Drop for Dropped {
     }
 }
 
-/// RST_STREAM drops the future of its stream, and no other.
+/// H1-28, at the server's end: RST_STREAM drops the future of its stream, and no other.
 #[tokio::test(start_paused = true)]
 async fn a_reset_drops_the_future_of_its_stream_only() {
     let (sender, mut dropped) = mpsc::unbounded_channel();
@@ -41,7 +41,7 @@ async fn a_reset_drops_the_future_of_its_stream_only() {
     assert_eq!(answers, [data(1, b"/1", END_STREAM), data(5, b"/5", END_STREAM)]);
 }
 
-/// A client that has lost interest in the middle of an answer.
+/// H1-28: a client that has lost interest in the middle of an answer.
 #[tokio::test(start_paused = true)]
 async fn a_reset_drops_the_body_of_an_answer() {
     let (sender, mut dropped) = mpsc::unbounded_channel();

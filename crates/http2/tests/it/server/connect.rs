@@ -110,6 +110,26 @@ async fn a_tunnel_may_be_refused() {
     }
 }
 
+/// LIFE-06: a panic behind a tunnel resets its stream, and its siblings go on.
+#[tokio::test(start_paused = true)]
+async fn life_06_a_panic_of_a_tunnel_costs_one_stream() {
+    let service = service_fn(async |request: Request| match request.uri().host() {
+        Some("b.test") => Ok(tunnel(async |mut conn| {
+            conn.io.write_all(b"begun").await.unwrap();
+            let _ = conn.io.read_u8().await;
+            panic!("on purpose");
+        })),
+        _ => path(request).await,
+    });
+    let mut raw = Setup::new().raw(service).await;
+    raw.send(&connect(1)).await;
+    assert_eq!(raw.next_of(DATA).await, data(1, b"begun", 0));
+    raw.send(&data(1, b"x", 0)).await;
+    assert_eq!(raw.next_on(1).await, reset(1, 8));
+    raw.send(&get(3, "/")).await;
+    assert_eq!(raw.next_of(DATA).await, data(3, b"/", END_STREAM));
+}
+
 /// H2-12: what a CONNECT request must not have (RFC 9113 section 8.5), and extended CONNECT where it is not offered.
 #[tokio::test(start_paused = true)]
 async fn h2_12_a_malformed_connect_is_reset() {

@@ -142,7 +142,7 @@ pub(super) fn window_update(stream: u32, by: u32) -> Frame {
 /// A connection to the server in raw frames.
 pub(super) struct Raw {
     pub(super) far: Far,
-    seen: Vec<u8>,
+    pub(super) seen: Vec<u8>,
 }
 
 impl Setup {

@@ -33,6 +33,24 @@ async fn life_05_a_connection_that_has_said_nothing_closes_at_once() {
     far.outcome().await.unwrap();
 }
 
+/// LIFE-05, within the preface: a client that has begun to speak is told goodbye when it is heard out.
+#[tokio::test(start_paused = true)]
+async fn life_05_a_preface_under_way_is_answered_with_a_goodbye() {
+    let shutdown = Shutdown::new();
+    let far = Setup::new().shutdown(&shutdown).start(service_fn(path));
+    let mut raw = Raw { far, seen: Vec::new() };
+    let (begun, rest) = PREFACE.split_at(12);
+    raw.send_bytes(begun).await;
+    // So that it is read.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    shutdown.begin();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    raw.send_bytes(rest).await;
+    raw.send(&Frame::new(SETTINGS, 0, 0, [])).await;
+    assert_eq!(raw.goodbye().await, Some(0));
+    raw.far.outcome().await.unwrap();
+}
+
 /// LIFE-05, h2 in body, and H2-08 at the server's end: first a GOAWAY with the highest number, and PING; after its answer one
 /// with the number of the last stream. What came between the two is served, the body that is under way arrives whole, and
 /// then the connection closes.
