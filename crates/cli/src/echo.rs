@@ -31,9 +31,6 @@ pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
     run::run(&args.listen, async |workers| {
         let signals = Signals::new()?;
         let listeners = Listeners::bind(&args.bind, &args.listen).await?;
-        run::announce("serve echo", &listeners);
-        descriptors::check(1, args.bind.len(), &args.listen);
-        let shutdown = Shutdown::new();
         let binds: Vec<_> = listeners.addresses().collect();
         let tls = args.tls.load(&binds, true)?;
         let (mut http1, mut http2) =
@@ -48,8 +45,13 @@ pub(crate) fn run(args: EchoArgs) -> Result<ExitCode, Failure> {
         if let Some(tls) = tls {
             tls.reload_with(&mut reloading);
         }
+        let reloading = reloading.listen()?;
+        // Behind all that can fail, and behind the handlers of signals: whoever waits for this line may send them.
+        run::announce("serve echo", &listeners);
+        descriptors::check(1, args.bind.len(), &args.listen);
+        let shutdown = Shutdown::new();
         let serving = run::serve(listeners, workers, stack, &shutdown, signals, &args.listen);
-        match reloading.listen()? {
+        match reloading {
             Some(reloading) => tokio::select! {
                 code = serving => code,
                 never = reloading.run() => match never {},

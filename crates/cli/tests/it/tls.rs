@@ -131,6 +131,8 @@ fn what_cannot_be_served_is_named_at_the_start() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(named), "{arguments:?}: {said}");
+        // Whoever waits for that line would take the server for one that serves.
+        assert!(!said.contains("listening"), "{arguments:?}: {said}");
     }
 }
 
