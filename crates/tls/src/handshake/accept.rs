@@ -108,11 +108,16 @@ async fn read_hello<I: Io>(io: &mut I, tap: &mut Tap) -> Result<Accepted, (TlsEr
     let mut acceptor = rustls::server::Acceptor::default();
     poll_fn(|cx| {
         loop {
-            match acceptor.read_tls(&mut Tapped { reader: Reader { io, cx }, tap }) {
+            let mut tapped = Tapped { reader: Reader { io, cx }, tap, failed: false };
+            match acceptor.read_tls(&mut tapped) {
                 Ok(0) => return Poll::Ready(Err((TlsError::ClosedInHandshake, Vec::new()))),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err((TlsError::Io(error), Vec::new()))),
+                Err(error) if tapped.failed => return Poll::Ready(Err((TlsError::Io(error), Vec::new()))),
+                // The library's own word: its buffer is full, and the hello has no end.
+                Err(error) => {
+                    return Poll::Ready(Err((TlsError::Protocol(error.into()), fatal(Alert::DECODE_ERROR))));
+                }
             }
             if let Some(done) = acceptor.accept().map_err(told).transpose() {
                 return Poll::Ready(done);
@@ -167,11 +172,13 @@ impl Tap {
 struct Tapped<'a, R> {
     reader: R,
     tap: &'a mut Tap,
+    /// The reader has failed.
+    failed: bool,
 }
 
 impl<R: io::Read> io::Read for Tapped<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.reader.read(buf)?;
+        let n = self.reader.read(buf).inspect_err(|_| self.failed = true)?;
         self.tap.see(&buf[..n]);
         Ok(n)
     }
@@ -185,6 +192,10 @@ fn told((error, mut alert): (Error, AcceptedAlert)) -> (TlsError, Vec<u8>) {
     let mut bytes = Vec::new();
     // Into memory, which takes all of it.
     let _ = alert.write_all(&mut bytes);
+    if bytes.is_empty() {
+        // The library has none for a hello that is announced as longer than any.
+        bytes = fatal(Alert::DECODE_ERROR);
+    }
     (TlsError::from_rustls(error), bytes)
 }
 

@@ -115,6 +115,7 @@ async fn a_silent_client_takes_nobodys_turn() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
+/// LIFE-05, in the TLS handshake: whether anything was said or not.
 #[tokio::test(start_paused = true)]
 async fn a_handshake_under_way_is_dropped_when_draining_begins() {
     let (server, _) = configs();
@@ -150,6 +151,26 @@ async fn what_is_not_tls_is_refused_at_once() {
     let error = connect(&client, to("localhost:443"), Conn::new(near)).await.unwrap_err();
     assert_eq!(error.stage(), ConnectStage::Tls);
     assert!(matches!(find_cause(&error), Some(TlsError::NotTls(_))), "{error:?}");
+}
+
+/// A hello that says it is of 16 MiB, and one that never ends.
+#[tokio::test(start_paused = true)]
+async fn a_hello_that_is_too_long_is_refused_with_an_alert() {
+    let (server, _) = configs();
+    let server = AcceptLayer::new(server).unwrap();
+    let record = [&[22, 3, 1, 0x40, 0][..], &[0; 0x4000]].concat();
+    let endless = [&[22, 3, 1, 0, 4, 1, 0, 0xff, 0xff][..], &record.repeat(5)].concat();
+    for hello in [vec![22, 3, 1, 0, 5, 1, 0xff, 0xff, 0xff, 0], endless] {
+        let (mut near, far) = pipe();
+        let (refused, alert) = tokio::join!(accept(&server, Conn::new(far)), async {
+            near.write_all(&hello).await.unwrap();
+            let mut alert = Vec::new();
+            near.read_to_end(&mut alert).await.unwrap();
+            alert
+        });
+        assert!(matches!(cause(&refused.unwrap_err()), TlsError::Protocol(_)), "{} bytes", hello.len());
+        assert_eq!(alert, [21, 3, 3, 0, 2, 2, 50], "decode_error");
+    }
 }
 
 #[tokio::test]
