@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks on its terminal")]
 
 use chaski::{
-    Service,
+    Service, display_chain,
     http::{Body, Request},
     stacks::http_client,
 };
@@ -18,7 +18,9 @@ async fn main() -> Result<(), chaski::BoxError> {
         return Err("usage: http-client URL".into());
     };
     let client = http_client();
-    let response = client.serve(Request::get(url).body(Body::empty())?).await?;
+    let request = Request::get(url).body(Body::empty())?;
+    // As text: what `main` returns is printed with all that is inside.
+    let response = client.serve(request).await.map_err(|error| display_chain(&error).to_string())?;
     eprintln!("{} {:?}", response.status(), response.headers());
 
     let mut body = response.into_body();

@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks on its terminal")]
 
 use chaski::{
-    BoxError, Route, Service,
+    BoxError, Route, Service, display_chain,
     http::{Body, Request},
     proxy::HttpProxy,
     stacks::HttpClientConfig,
@@ -26,9 +26,12 @@ async fn main() -> Result<(), BoxError> {
     let mut request = Request::get(url).body(Body::empty())?;
     if let [proxy] = proxy {
         // What is chosen for a dial travels with the request, and is part of the key under which connections are kept.
-        request.extensions_mut().insert(Route::default().with(proxy.parse::<HttpProxy>()?));
+        request
+            .extensions_mut()
+            .insert(Route::default().with(proxy.parse::<HttpProxy>().map_err(|error| error.to_string())?));
     }
-    let response = client.serve(request).await?;
+    // As text: what `main` returns is printed with all that is inside.
+    let response = client.serve(request).await.map_err(|error| display_chain(&error).to_string())?;
     let version = response.version();
     let body = response.into_body().collect(1 << 20).await?;
     println!("{version:?}: {}", String::from_utf8_lossy(&body).trim_end());
