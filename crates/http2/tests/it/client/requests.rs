@@ -7,6 +7,7 @@ use std::{
 
 use chaski_core::{
     Conn, Connect, ConnectError, ConnectStage, HostPort, HttpVersion, HttpVersions, Route, Service, Session,
+    SessionState,
     http::{Body, Message, OnInformational, Request},
     service_fn,
     test_util::{Pipe, pipe},
@@ -275,6 +276,37 @@ async fn h2_12_a_malformed_response_fails_its_request() {
     while peer.frame().await.unwrap().kind != HEADERS {}
     peer.answer(9).await;
     call.await.unwrap().unwrap();
+}
+
+/// H2-02: seen from the client: a head beyond the limit fails its request and no other, one far beyond it the connection.
+#[tokio::test(start_paused = true)]
+async fn h2_02_a_large_head_fails_its_request_and_a_huge_one_the_connection() {
+    // Two fields: 42 bytes as RFC 9113 section 6.5.2 counts them, and 33 more than the value of the other has.
+    let head = |length: usize| {
+        let (low, high) = ((length - 127) % 128, (length - 127) / 128);
+        let start = [0x88, 0, 1, b'a', 0x7f, u8::try_from(low).unwrap() | 0x80, u8::try_from(high).unwrap()];
+        [&start[..], &vec![b'x'; length]].concat()
+    };
+    let config = Http2ClientConfig::default().with_max_header_list(1000);
+    let (session, mut peer) = connected_with(config, &[]).await;
+    let session = Arc::new(session);
+    for (length, fits) in [(924, true), (926, false), (924, true), (4_000, false)] {
+        let call = serve(&session, get());
+        let stream = loop {
+            let frame = peer.frame().await.unwrap();
+            if frame.kind == HEADERS {
+                break frame.stream;
+            }
+        };
+        peer.send(HEADERS, END_HEADERS | END_STREAM, stream, &head(length)).await;
+        let answer = call.await.unwrap();
+        match answer {
+            Ok(response) => assert!(fits && response.headers()["a"].len() == length, "{length}"),
+            Err(error) => assert!(!fits && matches!(cause(&error), Http2Error::Protocol(_)), "{length}: {error:?}"),
+        }
+    }
+    while peer.frame().await.is_some() {}
+    assert_eq!(session.state(), SessionState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
