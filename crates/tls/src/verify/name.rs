@@ -25,3 +25,19 @@ fn of_host(host: &Host) -> Option<ServerName<'static>> {
         Host::Ip(_) | Host::Zoned(..) => host.ip().map(|ip| canonical_ip(ip).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chaski_core::HostPort;
+
+    use super::*;
+
+    /// TLS-04: the library would leave the dot out of the hello too, and this does not rely on it.
+    #[test]
+    fn a_name_has_no_dot_at_its_end() {
+        for target in ["example.com:443", "Example.COM.:443"] {
+            let connect = Connect::new(target.parse::<HostPort>().unwrap());
+            assert_eq!(server_name(&connect).unwrap().to_str(), "example.com");
+        }
+    }
+}

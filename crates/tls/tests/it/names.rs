@@ -43,6 +43,24 @@ async fn a_name_is_sent_without_its_dot_and_an_address_is_not_sent() {
     }
 }
 
+/// TLS-04: an address that comes as one, and was never a name.
+#[tokio::test]
+async fn a_target_that_is_an_address_is_looked_for_among_the_addresses() {
+    let authority = Authority::new("Root");
+    for (target, certificate) in
+        [("192.0.2.7:443", "192.0.2.7"), ("[2001:db8::7]:443", "2001:db8::7"), ("[::ffff:192.0.2.7]:443", "192.0.2.7")]
+    {
+        let (server, client) =
+            layers((ServerConfig::new(authority.issue(&[certificate])), ClientConfig::new(authority.roots())));
+        let wish = Connect::new(Target::Addr(target.parse().unwrap())).with_protocol(Protocol::Https);
+        let (near, far) = pipe();
+        let (accepted, connected) =
+            tokio::join!(accept(&server, Conn::new(far)), connect(&client, wish, Conn::new(near)));
+        connected.unwrap_or_else(|error| panic!("{target}: {}", chaski_core::display_chain(&error)));
+        assert_eq!(accepted.unwrap().ext.get::<Negotiated>().unwrap().server_name(), None, "{target}");
+    }
+}
+
 #[tokio::test]
 async fn the_name_of_the_connect_goes_before_that_of_the_target() {
     let authority = Authority::new("Root");
