@@ -74,7 +74,8 @@ async fn tls_11_a_client_that_is_silent_or_stops_is_let_go() {
     // A byte each second is no reason to wait longer.
     let (mut client, server) = pipe();
     let begun = Instant::now();
-    let drip = async {
+    // With its last byte it goes, so that a server that waits for it all is not waited for.
+    let drip = async move {
         for byte in stream {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if client.write_all(&[byte]).await.is_err() {
