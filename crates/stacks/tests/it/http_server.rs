@@ -32,30 +32,33 @@ fn identity() -> (CertifiedKey, String) {
     (authority.issue(["localhost"]).unwrap(), authority.certificate_pem())
 }
 
-/// What a server answers to these bytes, which come one by one.
+/// What a server answers to these bytes, which come one by one, while its client keeps its side open. One of HTTP/2 ends it, as
+/// the server would not.
 async fn dripped(bytes: &[u8]) -> Vec<u8> {
     let server = HttpServer::new(service_fn(tell));
     // Room for one byte: whoever writes the next waits until the last was read.
     let (client, io) = duplex(1);
     let (mut read, mut write) = tokio::io::split(client);
-    let (served, (), answer) = tokio::join!(
-        server.serve(Conn::new(io)),
-        async {
+    let mut answer = Vec::new();
+    let client = async {
+        let writing = async {
             write.write_all(bytes).await.unwrap();
-            write.shutdown().await.unwrap();
-        },
-        async {
-            let mut answer = Vec::new();
-            read.read_to_end(&mut answer).await.unwrap();
-            answer
-        }
-    );
+            if bytes == OPENING {
+                write.shutdown().await.unwrap();
+            }
+        };
+        let ((), ended) = tokio::join!(writing, read.read_to_end(&mut answer));
+        ended.unwrap();
+        // The server may linger until its client has closed too.
+        drop((read, write));
+    };
+    let (served, ()) = tokio::join!(server.serve(Conn::new(io)), client);
     drop(served);
     answer
 }
 
 /// H2-18: requests that are shorter than the preface of HTTP/2, or begin like it, are answered in HTTP/1, byte by byte.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn h2_18_dripped_bytes_get_to_the_version_that_they_are_in() {
     for (request, path) in [
         ("GET / HTTP/1.0\r\n\r\n", "/"),
@@ -77,7 +80,7 @@ async fn h2_18_dripped_bytes_get_to_the_version_that_they_are_in() {
 }
 
 /// RFC 9113 section 3.1: the upgrade from HTTP/1.1 is not done; the request is answered.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upgrade_to_h2c_is_answered_in_http1() {
     let answer = dripped(
         b"GET /u HTTP/1.1\r\nhost: h\r\nconnection: upgrade, http2-settings, close\r\nupgrade: h2c\r\n\
