@@ -170,7 +170,8 @@ async fn shutting_down_ends_though_the_peer_reads_nothing() {
 
         let before = probe.stats();
         server.shutdown().await.unwrap();
-        server.flush().await.unwrap();
+        let flushed = tokio::time::timeout(Duration::from_secs(60), server.flush()).await;
+        flushed.expect("it waits for the peer").unwrap();
         drop(server);
         let after = probe.stats();
         assert_eq!((before.flush_polls, before.write_polls), (after.flush_polls, after.write_polls));
