@@ -12,6 +12,7 @@ use chaski_core::{
     Session,
     http::{Body, Message, Request, Response},
 };
+use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     expect::Expectation,
     kept::Kept,
     pool::{DialFuture, Lease, Place, Pool, Wait},
-    replay::is_idempotent,
+    replay::{self, is_idempotent},
     target::Key,
 };
 
@@ -78,19 +79,26 @@ where
         self.pool.close_idle()
     }
 
-    /// A connection for a request: one that is kept, else whatever comes first. With a place it is a new one.
+    /// A connection for a request: one that is kept, else whatever comes first. With a place it is a new one. One that was made
+    /// to another host is found unless the request is to be `alone`.
     async fn connection(
         &self,
         key: &Arc<Key>,
         request: &Request,
         place: Option<Place<C::Output>>,
+        alone: bool,
     ) -> Result<Leased<C::Output>, ClientError> {
         let mut wait = match place {
             Some(place) => Wait::with_place(Arc::clone(&self.pool), place),
-            None => match self.pool.take_in_turn(key) {
-                Some(lease) => return Ok(Leased { lease, reused: true, waited: None }),
-                None => self.pool.enter(Arc::clone(key)).map_err(|full| ClientError::queue_full(&key.target, full))?,
-            },
+            None => {
+                if let Some(lease) = self.pool.take_in_turn(key) {
+                    return Ok(Leased { lease, reused: true, coalesced: false, waited: None });
+                }
+                if !alone && let Some(lease) = self.pool.coalesce(key, request) {
+                    return Ok(Leased { lease, reused: true, coalesced: true, waited: None });
+                }
+                self.pool.enter(Arc::clone(key)).map_err(|full| ClientError::queue_full(&key.target, full))?
+            }
         };
         let since = Instant::now();
         let (lease, reused) = match self.turn(key, &mut wait).await? {
@@ -99,7 +107,7 @@ where
                 .await
                 .map_err(|failed| ClientError::connect(&key.target, failed))?,
         };
-        Ok(Leased { lease, reused, waited: Some(since.elapsed()) })
+        Ok(Leased { lease, reused, coalesced: false, waited: Some(since.elapsed()) })
     }
 
     /// Waits for the turn to dial; or gives the connection that comes before it.
@@ -144,22 +152,30 @@ where
     async fn attempts(&self, key: &Arc<Key>, mut request: Request) -> Result<Response, ClientError> {
         let retry = self.pool.config().retry_without_expectation;
         let mut expectation = if retry { Expectation::of(&mut request) } else { None };
-        let (mut may_repeat, mut unprocessed) = (true, 0);
+        let (mut may_repeat, mut unprocessed, mut alone) = (true, 0, false);
         let mut place = None;
         loop {
-            let mut leased = self.connection(key, &request, place.take()).await?;
+            let mut leased = self.connection(key, &request, place.take(), alone).await?;
             let again = Again {
                 repeat: leased.reused && may_repeat,
                 unprocessed: leased.lease.is_shared() && unprocessed < ClientConfig::MAX_UNPROCESSED,
             };
+            // Boxed, as it is seldom there.
+            let elsewhere = if leased.coalesced { replay::whole(&mut request).map(Box::new) } else { None };
             // What the one attempt learns is not found by the other.
             let scope = if again.repeat || again.unprocessed { request.split_scope() } else { None };
             match leased.send(request).await {
-                Ok(response) => match Expectation::failed(&mut expectation, &response) {
+                Ok(response) => {
+                    let misdirected = leased.is_misdirected(key, &response);
                     // Another request, as it were, which may meet a stale connection of its own.
-                    Some(again) => (request, may_repeat) = (again, true),
-                    None => return Ok(leased.hand_over(response)),
-                },
+                    if misdirected && let Some(again) = elsewhere {
+                        (request, may_repeat, alone) = (*again, true, true);
+                    } else if let Some(again) = Expectation::failed(&mut expectation, &response) {
+                        (request, may_repeat) = (again, true);
+                    } else {
+                        return Ok(leased.hand_over(response));
+                    }
+                }
                 Err(error) => {
                     // RFC 9113 section 8.7: what a peer did not process can be sent again, as it has not been sent.
                     if again.unprocessed && error.is_not_sent() {
@@ -211,6 +227,7 @@ where
             .setting("wait_timeout", limit(config.wait_timeout))
             .setting("connect_timeout", limit(config.connect_timeout))
             .setting("timeout", limit(config.timeout))
+            .setting("coalescing", if config.coalescing.is_some() { "as the policy says" } else { "none" })
             .writes::<ConnectionReuse>()
             .child(self.connector.describe())
     }
@@ -240,6 +257,8 @@ where
 struct Leased<S: Session<Request>> {
     lease: Lease<S>,
     reused: bool,
+    /// It was made to another host.
+    coalesced: bool,
     /// `None` for one that was there at once.
     waited: Option<Duration>,
 }
@@ -247,8 +266,28 @@ struct Leased<S: Session<Request>> {
 impl<S: Session<Request>> Leased<S> {
     /// The fact about it, where the one of the connection is not true for this request.
     fn fact(&self) -> Option<ConnectionReuse> {
-        let waited = self.waited?;
-        Some(self.lease.session().scope().get::<ConnectionReuse>()?.of_call(self.reused, waited))
+        let of_connection = || self.lease.session().scope().get::<ConnectionReuse>();
+        match self.waited {
+            Some(waited) => Some(of_connection()?.of_call(self.reused, waited)),
+            None if self.coalesced => Some(of_connection()?.of_coalesced()),
+            None => None,
+        }
+    }
+
+    /// Whether the peer wants no requests for this host, which is not the one that the connection was made to.
+    fn is_misdirected(&self, key: &Key, response: &Response) -> bool {
+        if !self.coalesced {
+            return false;
+        }
+        let Some(host) = key.origin() else { return false };
+        // RFC 9110 section 15.5.20: such a request goes out again over another connection, whatever its method.
+        let misdirected = response.status() == StatusCode::MISDIRECTED_REQUEST;
+        self.lease.answered(host, misdirected);
+        if misdirected {
+            let connection = &self.lease.key().target;
+            tracing::debug!(target = %key.target, %connection, "the server wants no requests for this host there");
+        }
+        misdirected
     }
 }
 

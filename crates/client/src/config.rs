@@ -1,4 +1,6 @@
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
+
+use chaski_core::Host;
 
 /// The settings of a [`Client`](crate::Client).
 ///
@@ -26,6 +28,25 @@ pub struct ClientConfig {
     pub(crate) timeout: Option<Duration>,
     pub(crate) https: bool,
     pub(crate) retry_without_expectation: bool,
+    pub(crate) coalescing: Option<AuthorityPolicy>,
+}
+
+/// Says whether a connection that was made to the first host may carry requests for the second.
+#[derive(Clone)]
+pub(crate) struct AuthorityPolicy(Arc<Policy>);
+
+type Policy = dyn Fn(&Host, &Host) -> bool + Send + Sync;
+
+impl AuthorityPolicy {
+    pub(crate) fn allows(&self, connected: &Host, asked: &Host) -> bool {
+        (self.0)(connected, asked)
+    }
+}
+
+impl fmt::Debug for AuthorityPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthorityPolicy")
+    }
 }
 
 impl ClientConfig {
@@ -44,6 +65,14 @@ impl ClientConfig {
     /// there as that peer allows, or because it closes the connection (RFC 9113 section 8.7). Each time such a peer has told more
     /// of what it allows.
     pub const MAX_UNPROCESSED: usize = 8;
+
+    /// How many connections are remembered as such that may carry requests for other hosts, those made last. See
+    /// [`with_coalescing`](Self::with_coalescing).
+    pub const MAX_COALESCING_CONNECTIONS: usize = 64;
+
+    /// How many other hosts a connection carries requests for in its life, those included for which its peer wanted none. For one
+    /// more, a connection is dialed.
+    pub const MAX_COALESCED_HOSTS: usize = 64;
 
     /// How many connections are kept in all, unless set otherwise. They hold no buffers, so that what this bounds is sockets.
     pub const DEFAULT_MAX_IDLE: usize = 2_048;
@@ -167,6 +196,35 @@ impl ClientConfig {
         self
     }
 
+    /// Lets connections over TLS that requests share (HTTP/2) carry requests for other hosts than the one they were made to
+    /// (RFC 9113 section 9.1.1), where nothing else is kept for those. `policy` is given the host that a connection was made to
+    /// and the one that is asked for. Where it agrees, port and route have to be the same too, and what the server has shown has
+    /// to prove that it is the other host, as on a new connection ([`ServerIdentity`](chaski_core::ServerIdentity)).
+    ///
+    /// Neither is the other host's name looked up then, nor is an address policy asked, and a certificate of the client's that the
+    /// server has asked for counts for both: `policy` has to know that the hosts belong together.
+    ///
+    /// A server may want no such request, and say so with 421: the request goes out again on a connection of its own, whatever its
+    /// method, and that host is not asked for there again. A body that is not in hand cannot be sent again, and goes only where a
+    /// request for its host was answered before.
+    ///
+    /// Default: none, and each host has connections of its own.
+    ///
+    /// ```
+    /// use chaski_client::ClientConfig;
+    /// use chaski_core::{Domain, Host};
+    ///
+    /// const OURS: Domain = Domain::from_static("shop.example");
+    /// let ours = |host: &Host| host.as_domain().is_some_and(|name| name.is_subdomain_of(&OURS));
+    /// let config = ClientConfig::default().with_coalescing(move |connected, asked| ours(connected) && ours(asked));
+    /// # let _ = config;
+    /// ```
+    #[must_use]
+    pub fn with_coalescing(mut self, policy: impl Fn(&Host, &Host) -> bool + Send + Sync + 'static) -> Self {
+        self.coalescing = Some(AuthorityPolicy(Arc::new(policy)));
+        self
+    }
+
     /// Whether a request with `Expect: 100-continue` that is answered with 417 goes out once more without the expectation,
     /// as far as its body can still be sent (RFC 9110 section 10.1.1). Default: `true`. A proxy hands the 417 on: the
     /// expectation is its client's.
@@ -194,6 +252,7 @@ impl Default for ClientConfig {
             timeout: None,
             https: false,
             retry_without_expectation: true,
+            coalescing: None,
         }
     }
 }

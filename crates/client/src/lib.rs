@@ -13,13 +13,15 @@
 //! 1. The URI, which has to be absolute, gives target and [`Protocol`](chaski_core::Protocol); a
 //!    [`Route`](chaski_core::Route) in the request's `http` extensions adds the choices made for the dial. Together they
 //!    are the key under which connections are kept.
-//! 2. An idle connection of that key is taken if it is still alive. Else the call dials, as far as the limits allow, or waits
-//!    for its turn; and in both cases it takes a connection that another call gives back first. The dial's scope is a
-//!    child of the request's.
+//! 2. An idle connection of that key is taken if it is still alive; else, where
+//!    [`with_coalescing`](ClientConfig::with_coalescing) says so, one to another host whose server proves to be this one too.
+//!    Else the call dials, as far as the limits allow, or waits for its turn; and in both cases it takes a connection of its key
+//!    that another call gives back first. The dial's scope is a child of the request's.
 //! 3. The session sends the request. When a *reused* connection fails before any byte of a response, and either nothing
 //!    was sent or the request is idempotent and its body is in hand, it goes out once more, on a fresh connection. What the
 //!    peer of a *shared* connection did not process goes out again, there or on another one. One
-//!    with `Expect: 100-continue` that is answered with 417 goes out once more without that.
+//!    with `Expect: 100-continue` that is answered with 417 goes out once more without that, and one that was answered with 421
+//!    on a connection to another host on one of its own.
 //! 4. The response is handed over. The connection is handed to the call that has waited longest, or kept, when the response's
 //!    body has ended and the session says that it is open with a free slot; it is dropped otherwise.
 //!
@@ -37,6 +39,10 @@
 //! unless its sessions are shared. Sessions that requests share (HTTP/2) take as many of those who wait as they have slots for;
 //! one dial is then made at a time for a key, a second one when the slots have run out. Slots that a peer adds of its own
 //! accord are noticed within a second.
+//!
+//! A connection to another host is looked for once, when a call comes and finds none of its own key, and only there is a lock
+//! that all keys share taken. It belongs to the key that it was made for: whoever waits for one of that key goes first, and a
+//! slot that becomes free is offered to no other.
 //!
 //! One task for each client closes what nobody uses: at its idle timeout, at its age, and when its peer closes it or sends what
 //! nobody asked for, which is seen at once after the first second of being idle. It begins with the first connection that is
@@ -95,7 +101,7 @@
 //!
 //! # Limits
 //!
-//! All but the last three are set with [`ClientConfig`].
+//! All but the last six are set with [`ClientConfig`].
 //!
 //! | what | default | beyond it |
 //! |---|---|---|
@@ -112,14 +118,19 @@
 //! | repetitions on a fresh connection | 1 | the call fails |
 //! | repetitions of what the peer of a shared connection did not process | [`MAX_UNPROCESSED`](ClientConfig::MAX_UNPROCESSED) | the call fails |
 //! | repetitions without an expectation | 1 | the caller gets the 417 |
+//! | repetitions of what a connection to another host was not meant for | 1 | the caller gets the 421 |
+//! | connections that may carry requests for other hosts | [`MAX_COALESCING_CONNECTIONS`](ClientConfig::MAX_COALESCING_CONNECTIONS) | the one made first is for its own host alone |
+//! | other hosts of a connection in its life | [`MAX_COALESCED_HOSTS`](ClientConfig::MAX_COALESCED_HOSTS) | one more is dialed |
 //!
 //! # Specification
 //!
 //! | section | what | where |
 //! |---|---|---|
 //! | RFC 9110 4.2.4 | userinfo in a URI is refused | `target.rs` |
+//! | RFC 9110 4.3.3, RFC 9113 9.1.1 | a connection carries requests for another host if its server proves to be that, and a policy agrees | `pool/coalesce.rs` |
 //! | RFC 9110 9.2.2 | only idempotent requests are repeated | `replay.rs` |
 //! | RFC 9110 10.1.1 | a request whose expectation is refused is repeated without it | `expect.rs` |
+//! | RFC 9110 15.5.20 | a request that was misdirected is repeated on another connection, whatever its method | `client.rs` |
 //! | RFC 9112 9.3.1 | a request is repeated on a reused connection only, and once | `client.rs` |
 //! | RFC 9113 8.7 | what a peer says it did not process is sent again | `client.rs` |
 

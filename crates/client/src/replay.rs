@@ -17,6 +17,12 @@ pub(crate) fn copy(request: &mut Request<Body>, body: Body) -> Request<Body> {
     copy
 }
 
+/// A copy of a request whose body is in hand, as by [`copy`].
+pub(crate) fn whole(request: &mut Request<Body>) -> Option<Request<Body>> {
+    let body = request.body().replay()?;
+    Some(copy(request, body))
+}
+
 /// RFC 9110 section 9.2.2: to send it twice is as good as once.
 pub(crate) fn is_idempotent(method: &Method) -> bool {
     // CONNECT is none, and extension methods are unknown.

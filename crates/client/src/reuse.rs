@@ -12,8 +12,8 @@ use std::{
 /// connection.
 ///
 /// A connection carries one of these, which says that it was kept and was there at once; so a request that finds one waiting
-/// adds nothing. Only a call that had to dial or to wait adds another one to the scope of its own response, where it hides
-/// that of the connection.
+/// adds nothing. Only a call that had to dial or to wait, or that found a connection to another host, adds another one to the
+/// scope of its own response, where it hides that of the connection.
 ///
 /// ```
 /// use chaski_client::ConnectionReuse;
@@ -29,6 +29,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct ConnectionReuse {
     reused: bool,
+    coalesced: bool,
     waited: Duration,
     established: Instant,
     requests: Arc<AtomicU64>,
@@ -39,6 +40,7 @@ impl ConnectionReuse {
     pub(crate) fn of_kept(requests: &Arc<AtomicU64>) -> Self {
         Self {
             reused: true,
+            coalesced: false,
             waited: Duration::ZERO,
             established: tokio::time::Instant::now().into_std(),
             requests: Arc::clone(requests),
@@ -50,10 +52,22 @@ impl ConnectionReuse {
         Self { reused, waited, ..self.clone() }
     }
 
+    /// That of a call which found a connection to another host.
+    pub(crate) fn of_coalesced(&self) -> Self {
+        Self { coalesced: true, ..self.clone() }
+    }
+
     /// Whether another call had used the connection before, or had made it.
     #[must_use]
     pub fn reused(&self) -> bool {
         self.reused
+    }
+
+    /// Whether the connection had been made to another host, whose server proved to be this one too (RFC 9113 section 9.1.1). What
+    /// else is known of the connection is then told with that host's name.
+    #[must_use]
+    pub fn coalesced(&self) -> bool {
+        self.coalesced
     }
 
     /// How long the call waited for it: in the queue, for the dial, or both.

@@ -21,6 +21,10 @@ pub struct PoolStats {
     pub established: u64,
     /// Requests that were given a connection which another call had used, or had made.
     pub reused: u64,
+    /// Requests that were given a connection which had been made to another host. They are among those of `reused`.
+    pub coalesced: u64,
+    /// Requests among those that the peer answered with 421.
+    pub misdirected: u64,
     /// Calls that had to wait, because they could not dial at once.
     pub waits: u64,
     /// Connections that ended with their use: the peer said so, the request failed, or it was given up.
@@ -67,6 +71,8 @@ pub(crate) struct Counts {
     pub(crate) handed_over: u64,
     pub(crate) established: u64,
     pub(crate) reused: u64,
+    pub(crate) coalesced: u64,
+    pub(crate) misdirected: u64,
     pub(crate) waits: u64,
     closed: [u64; Closed::ALL.len()],
 }
@@ -84,6 +90,8 @@ impl Counts {
         stats.dials_handed_over += self.handed_over;
         stats.established += self.established;
         stats.reused += self.reused;
+        stats.coalesced += self.coalesced;
+        stats.misdirected += self.misdirected;
         stats.waits += self.waits;
         stats.closed_used += used;
         stats.closed_idle += idle;

@@ -126,6 +126,22 @@ impl Key {
         }
     }
 
+    /// The host that has to prove itself over TLS, if the key has one and expects no other there.
+    pub(crate) fn origin(&self) -> Option<&Host> {
+        match &self.target {
+            Target::Host(target) if self.protocol.is_secure() && self.server_name.is_none() => Some(&target.host),
+            _ => None,
+        }
+    }
+
+    /// Whether this key and another one differ in nothing but the host.
+    pub(crate) fn is_other_host_of(&self, other: &Self) -> bool {
+        let (Target::Host(this), Target::Host(that)) = (&self.target, &other.target) else { return false };
+        this.port == that.port
+            && this.host != that.host
+            && (&self.server_name, self.protocol, &self.route) == (&other.server_name, other.protocol, &other.route)
+    }
+
     /// Which of so many shards the key belongs to.
     pub(crate) fn shard(&self, shards: usize) -> usize {
         // From the middle of the hash: maps look at its two ends.
@@ -221,6 +237,39 @@ mod tests {
             }
             assert_eq!(keys.of(&mut request, true).unwrap().expects_shared(), expected, "{uri} {versions:?}");
         }
+    }
+
+    #[test]
+    fn another_host_is_the_same_in_all_else() {
+        let keys = Keys::new();
+        let key = |uri: &str, route: Option<Route>| {
+            let mut request = http::Request::get(uri).body(()).unwrap();
+            route.map(|route| request.extensions_mut().insert(route));
+            keys.of(&mut request, true).unwrap()
+        };
+        let first = key("https://a.example/", None);
+        assert_eq!(first.origin().unwrap().to_string(), "a.example");
+        assert!(key("http://a.example/", None).origin().is_none());
+        let eth1 = || Some(Route::default().with("eth1"));
+        for (uri, route, other) in [
+            ("https://b.example/", None, true),
+            ("https://b.example:443/", None, true),
+            ("https://a.example/", None, false),
+            ("https://b.example:8443/", None, false),
+            ("http://b.example:443/", None, false),
+            ("https://b.example/", eth1(), false),
+        ] {
+            assert_eq!(key(uri, route).is_other_host_of(&first), other, "{uri}");
+        }
+        assert!(key("https://b.example/", eth1()).is_other_host_of(&key("https://a.example/", eth1())));
+        let fronted = Key::new(
+            first.target.clone(),
+            Some("cdn.example".parse().unwrap()),
+            first.protocol,
+            Route::default(),
+            keys.hasher(),
+        );
+        assert!(fronted.origin().is_none() && !key("https://b.example/", None).is_other_host_of(&fronted));
     }
 
     #[test]

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use chaski_core::{Conn, Connect, ConnectError, ConnectStage, Description, HttpVersions, Io, Layer, Service};
+use chaski_core::{
+    Conn, Connect, ConnectError, ConnectStage, Description, Host, HttpVersions, Io, Layer, ServerIdentity, Service,
+};
 
 use crate::{
-    ClientConfig, ConfigError, HandshakeStats, MaybeTls, Negotiated, PeerCertificates, config::CompiledClient,
-    handshake, stats::Counts, verify::server_name,
+    ClientConfig, ConfigError, HandshakeStats, MaybeTls, Negotiated, PeerCertificates,
+    config::CompiledClient,
+    handshake,
+    stats::Counts,
+    verify::{expected_host, server_name},
 };
 
 /// Speaks TLS, as a client, on the connections of a connector.
@@ -25,7 +30,8 @@ use crate::{
 ///
 /// # Facts
 ///
-/// [`Negotiated`] and [`PeerCertificates`] go to the scope of the connection.
+/// [`Negotiated`], [`PeerCertificates`] and [`ServerIdentity`] go to the scope of the connection. The last one judges by the
+/// settings of the moment at which it is asked, and covers no host where they accept any certificate or any name.
 ///
 /// # Errors
 ///
@@ -86,6 +92,15 @@ impl ConnectLayer {
         Ok(())
     }
 
+    /// Whom a server can be taken for that has shown these certificates.
+    fn identity(&self, name: Host, shown: Option<PeerCertificates>) -> ServerIdentity {
+        let shared = Arc::clone(&self.shared);
+        ServerIdentity::new(name, move |host| {
+            let (Some(shown), Some(name)) = (&shown, server_name(host)) else { return false };
+            shared.client.load().verifier.covers(shown.as_der(), &name)
+        })
+    }
+
     /// How many handshakes there were in all services that the layer and its clones have made.
     #[must_use]
     pub fn stats(&self) -> HandshakeStats {
@@ -121,7 +136,8 @@ where
         if !self.tls.always && !connect.protocol.is_secure() {
             return Ok(self.inner.serve(connect).await?.map_io(MaybeTls::Plain));
         }
-        let Some(name) = server_name(&connect) else {
+        let host = expected_host(&connect);
+        let Some((name, host)) = host.and_then(|host| Some((server_name(&host)?, host))) else {
             return Err(ConnectError::new(ConnectStage::Config)
                 .with_message(format!("{} has no name to know a TLS server by", connect.target))
                 .with_scope(connect.ext));
@@ -137,7 +153,10 @@ where
         let whom = name.to_str().into_owned();
         // Boxed, so that what waits for the dial has no room for it.
         match Box::pin(handshake::connect(&client, counts, conn, name, alpn)).await {
-            Ok(conn) => Ok(conn.map_io(MaybeTls::Tls)),
+            Ok(conn) => {
+                conn.ext.insert(self.tls.identity(host, conn.ext.get::<PeerCertificates>().cloned()));
+                Ok(conn.map_io(MaybeTls::Tls))
+            }
             Err(error) => {
                 counts.failed();
                 let stage = if error.is_timeout() { ConnectStage::Timeout } else { ConnectStage::Tls };
@@ -157,6 +176,6 @@ where
             Some(limit) => node.setting("handshake_timeout", format_args!("{limit:?}")),
             None => node.setting("handshake_timeout", "none"),
         };
-        node.writes::<Negotiated>().writes::<PeerCertificates>().child(self.inner.describe())
+        node.writes::<Negotiated>().writes::<PeerCertificates>().writes::<ServerIdentity>().child(self.inner.describe())
     }
 }

@@ -210,6 +210,10 @@ impl PeerCertificates {
         x509::subject(self.leaf())
     }
 
+    pub(crate) fn as_der(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
     pub(crate) fn of(tls: &Connection) -> Option<Self> {
         tls.peer_certificates().filter(|chain| !chain.is_empty()).map(|chain| Self { chain: chain.into() })
     }

@@ -14,7 +14,8 @@
 //!   [`SpkiPin`] whom to trust.
 //! - [`CertificateDirectory`] reads certificates from a folder, by name, and reads them again.
 //! - `CertificateAuthority` and `CertifiedKey::self_signed` (feature `issuing`) make certificates.
-//! - [`Negotiated`] and [`PeerCertificates`] are facts about a connection, [`HandshakeStats`] counts of all.
+//! - [`Negotiated`], [`PeerCertificates`] and, on a client, [`ServerIdentity`](chaski_core::ServerIdentity) are facts about a
+//!   connection, [`HandshakeStats`] counts of all.
 //! - [`KeyLog`] makes recorded connections readable, for those who look for mistakes.
 //! - [`TlsError`] says what went wrong, with whose certificate.
 //! - [`hello`] turns the first bytes of a TLS connection into a [`ClientHello`](hello::ClientHello): server name, ALPN,
@@ -111,6 +112,7 @@
 //! | RFC 8446 section 5.1 | records | a hello may be spread over several; empty and too long ones are refused |
 //! | RFC 6066 section 3 | server name | read; what is no DNS name is kept as bytes alone. `unrecognized_name` when there is no route |
 //! | RFC 9525 section 6.3 | wildcards | one label, the first, in the names of routes |
+//! | RFC 9113 section 9.1.1 | a server of several hosts | all that is asked of a server on a new connection is asked again for another host, `verify/server.rs` |
 //! | RFC 9110 section 15.5.20 | 421 | by `AuthorityLayer`: the host of a request against the name in the hello and the target of the tunnel |
 //! | RFC 7301 section 3.1 | ALPN | read |
 //! | RFC 8701 | GREASE | known, and left out of fingerprints |

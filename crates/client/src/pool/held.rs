@@ -5,10 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
 };
 
-use chaski_core::{Session, SessionState, http::Request};
+use chaski_core::{Host, Session, SessionState, http::Request};
 use tokio::time::Instant;
 
-use super::Pool;
+use super::{Pool, coalesce::Hosts};
 use crate::{stats::Closed, target::Key};
 
 /// The right to have one connection open: counted until it is dropped, and then given to who waits.
@@ -54,6 +54,8 @@ pub(super) struct Held<S: Session<Request>> {
     requests: Arc<AtomicU64>,
     /// Somebody waits for it to change.
     pub(super) watched: AtomicBool,
+    /// The other hosts that it carries requests for.
+    pub(super) hosts: Hosts,
     // Last, so that the place is free when the session has been dropped.
     pub(super) place: Place<S>,
 }
@@ -77,6 +79,7 @@ impl<S: Session<Request>> Held<S> {
             reserved: AtomicUsize::new(0),
             requests,
             watched: AtomicBool::new(false),
+            hosts: Hosts::default(),
             place,
         }
     }
@@ -166,6 +169,19 @@ impl<S: Session<Request>> Lease<S> {
 
     pub(crate) fn is_shared(&self) -> bool {
         self.held().shared
+    }
+
+    /// The key that the connection was made for.
+    pub(crate) fn key(&self) -> &Arc<Key> {
+        &self.held().place.key
+    }
+
+    /// Notes what the peer's answer to a request for another host than its own says: whether it wants such requests.
+    pub(crate) fn answered(&self, host: &Host, misdirected: bool) {
+        self.held().hosts.answered(host, misdirected);
+        if let Some(pool) = self.held().place.pool.upgrade().filter(|_| misdirected) {
+            pool.count_misdirected(self.key());
+        }
     }
 
     /// Counts the request that is sent now. To be dropped when the session knows of it, and counts its slot itself.

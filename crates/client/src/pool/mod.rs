@@ -8,7 +8,8 @@
 //!                +-> Dial -> established
 //! ```
 //!
-//! - `shard.rs` has the maps; `queue.rs` decides who may dial, `reaper.rs` closes what nobody uses.
+//! - `shard.rs` has the maps; `queue.rs` decides who may dial, `reaper.rs` closes what nobody uses, `coalesce.rs` finds
+//!   connections to other hosts that may be asked.
 //! - A *place* is the right to have one connection open; it belongs to the dial, then to the connection.
 //! - A *claim* (`claims.rs`) is that of a key whose first waiter could dial, were it not for the limit in all.
 //!
@@ -17,6 +18,7 @@
 //! it is dropped. Locks are taken in one order: a shard, then a waiter's cell or the claims.
 
 mod claims;
+mod coalesce;
 mod held;
 mod queue;
 mod reaper;
@@ -36,7 +38,7 @@ use std::{
 use chaski_core::{Session, SessionState, http::Request};
 use tokio::time::Instant;
 
-use self::{claims::Claims, held::Held, reaper::Reaper, shard::Shard};
+use self::{claims::Claims, coalesce::Coalescing, held::Held, reaper::Reaper, shard::Shard};
 use crate::{
     ClientConfig, PoolStats,
     stats::Closed,
@@ -65,6 +67,7 @@ pub(crate) struct Pool<S: Session<Request>> {
     numbers: AtomicU64,
     jitter: AtomicU64,
     reaper: Arc<Reaper>,
+    coalescing: Coalescing<S>,
     keys: Keys,
     config: ClientConfig,
 }
@@ -82,6 +85,7 @@ impl<S: Session<Request>> Pool<S> {
             numbers: AtomicU64::new(0),
             jitter: AtomicU64::new(seed),
             reaper: Arc::default(),
+            coalescing: Coalescing::default(),
             keys,
             config,
         }
@@ -124,20 +128,28 @@ impl<S: Session<Request>> Pool<S> {
                     self.shard(key).counts.reused -= 1;
                     Held::close(held, Closed::Dead);
                 }
-                Candidate::Shared(held) => {
-                    if held.reserve() {
-                        return Some(Lease::shared(held, true));
-                    }
-                    self.shard(key).counts.reused -= 1;
-                    let open = held.session.state() == SessionState::Open;
-                    held.unuse();
-                    match open {
-                        true => busy += 1,
-                        false => self.remove(&held, Closed::Dead),
-                    }
-                }
+                Candidate::Shared(held) => match self.reserve(held) {
+                    Ok(lease) => return Some(lease),
+                    Err(Unusable::Busy) => busy += 1,
+                    Err(Unusable::Dead) => {}
+                },
             }
         }
+    }
+
+    /// Takes a slot of a shared connection that counts as in use, and as used once more; else lets go of it.
+    fn reserve(&self, held: Arc<Held<S>>) -> Result<Lease<S>, Unusable> {
+        if held.reserve() {
+            return Ok(Lease::shared(held, true));
+        }
+        self.shard(&held.place.key).counts.reused -= 1;
+        let open = held.session.state() == SessionState::Open;
+        held.unuse();
+        if open {
+            return Err(Unusable::Busy);
+        }
+        self.remove(&held, Closed::Dead);
+        Err(Unusable::Dead)
     }
 
     /// Decides what becomes of a connection whose request has ended: kept, handed to who waits, or closed.
@@ -316,6 +328,12 @@ enum Candidate<S: Session<Request>> {
     Exclusive(Arc<Held<S>>),
     /// Still there, and counted as in use.
     Shared(Arc<Held<S>>),
+}
+
+/// Why a shared connection takes no request now.
+enum Unusable {
+    Busy,
+    Dead,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

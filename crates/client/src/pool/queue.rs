@@ -121,6 +121,7 @@ impl<S: Session<Request>> Pool<S> {
         drop(shard);
         drop(own);
         let lease = if shared {
+            self.may_carry_others(&held);
             held.use_once();
             let reserved = held.reserve();
             let lease = Lease::shared(Arc::clone(&held), reserved);

@@ -109,6 +109,20 @@ impl<S: Session<Request>> Shard<S> {
         Some(Candidate::Exclusive(held))
     }
 
+    /// Counts a use of a shared connection, if it is kept and fresh and nobody waits for one of its key.
+    pub(super) fn use_kept(&mut self, held: &Arc<Held<S>>, now: Instant, config: &ClientConfig) -> bool {
+        let Some(entry) = self.keys.get_mut(&held.place.key).filter(|entry| !entry.is_waited_for()) else {
+            return false;
+        };
+        let kept = entry.kept.iter().find(|kept| Arc::ptr_eq(&kept.held, held));
+        if kept.is_none_or(|kept| kept.expired(now, config.idle_timeout).is_some()) {
+            return false;
+        }
+        held.use_once();
+        self.counts.reused += 1;
+        true
+    }
+
     /// Adds a connection, and says how many there are of its key now. That has an entry, since its place is taken.
     pub(super) fn push(&mut self, held: Arc<Held<S>>, number: u64, since: Instant) -> usize {
         let key = Arc::clone(&held.place.key);

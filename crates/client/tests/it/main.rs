@@ -6,6 +6,8 @@ mod age;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod coalescing;
+#[cfg(test)]
 mod expect;
 #[cfg(test)]
 mod limits;

@@ -8,7 +8,7 @@ use chaski_core::http::Response;
 use proptest::{collection::vec, prelude::*};
 use tokio::task::JoinHandle;
 
-use crate::server::{Act, Dialer, Server, advance_ms, call, request};
+use crate::server::{Act, Dialer, Server, advance_ms, call, secure};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -21,6 +21,8 @@ enum Step {
     Pass(u64),
     /// The peer closes the connection that was made last.
     PeerCloses,
+    /// Requests on connections that were used before are answered with 421 from here on, or as others again.
+    Misdirect(bool),
     /// Dials fail from here on, or succeed again.
     Refuse(bool),
     CloseIdle,
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..6_u64).prop_map(Step::Pass),
         1 => (200..1_500_u64).prop_map(Step::Pass),
         1 => Just(Step::PeerCloses),
+        1 => any::<bool>().prop_map(Step::Misdirect),
         1 => any::<bool>().prop_map(Step::Refuse),
         1 => Just(Step::CloseIdle),
     ]
@@ -41,9 +44,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A configuration; whether its sessions are shared, and its limits: of connections, and of those who wait.
 fn config() -> impl Strategy<Value = (ClientConfig, bool, (usize, usize))> {
-    (1..4_usize, 1..4_usize, 0..5_usize, 0..4_usize, any::<bool>(), any::<bool>()).prop_map(
-        |(all, key, waiting, idle, shared, aged)| {
+    (1..4_usize, 1..4_usize, 0..5_usize, 0..4_usize, any::<[bool; 3]>()).prop_map(
+        |(all, key, waiting, idle, [shared, aged, coalescing])| {
             let config = ClientConfig::default()
+                .with_https(true)
                 .with_max_connections(all)
                 .with_max_connections_per_key(key)
                 .with_max_waiting(waiting)
@@ -53,6 +57,7 @@ fn config() -> impl Strategy<Value = (ClientConfig, bool, (usize, usize))> {
                 .with_wait_timeout(None)
                 .with_shared_sessions(shared)
                 .with_jitter_seed(1);
+            let config = if coalescing { config.with_coalescing(|_, _| true) } else { config };
             let config = if aged { config.with_max_age(Duration::from_millis(300)) } else { config };
             (config, shared, (all, waiting))
         },
@@ -76,6 +81,7 @@ async fn run(config: ClientConfig, shared: bool, limits: (usize, usize), steps: 
     let server = Server::with_script(&[]);
     server.shared.store(shared, SeqCst);
     server.most.store(2, SeqCst);
+    *server.certified.lock().unwrap() = vec!["*"];
     *server.on_reuse.lock().unwrap() = Some(Act::Stream);
     *server.dial.lock().unwrap() = Duration::from_millis(3);
     let client: Client<Dialer> = server.client(config);
@@ -85,7 +91,7 @@ async fn run(config: ClientConfig, shared: bool, limits: (usize, usize), steps: 
         match step {
             Step::Call(host) => {
                 server.script.lock().unwrap().push_back(Act::Stream);
-                calls.push_back(call(&client, request("GET", ["a", "b", "c"][usize::from(host)], ())));
+                calls.push_back(call(&client, secure("GET", ["a", "b", "c"][usize::from(host)], ())));
             }
             Step::Cancel(n) if n < calls.len() => calls.remove(n).unwrap().abort(),
             Step::Cancel(n) => drop(responses.remove(n)),
@@ -99,6 +105,9 @@ async fn run(config: ClientConfig, shared: bool, limits: (usize, usize), steps: 
                 if server.connects() > 0 && server.live() > 0 {
                     server.last().close();
                 }
+            }
+            Step::Misdirect(yes) => {
+                *server.on_reuse.lock().unwrap() = Some(if yes { Act::Misdirected } else { Act::Stream });
             }
             Step::Refuse(yes) => server.refuse.store(yes, SeqCst),
             Step::CloseIdle => drop(client.close_idle()),

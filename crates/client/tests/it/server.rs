@@ -15,7 +15,8 @@ use std::{
 use bytes::Bytes;
 use chaski_client::{Client, ClientConfig, ClientError};
 use chaski_core::{
-    BoxError, Connect, ConnectError, ConnectStage, Extensions, SendError, Service, Session, SessionState, Slots,
+    BoxError, Connect, ConnectError, ConnectStage, Extensions, Host, SendError, ServerIdentity, Service, Session,
+    SessionState, Slots, Target,
     http::{Body, Message, Request, Response},
 };
 use http_body::Frame;
@@ -46,6 +47,8 @@ pub(crate) enum Act {
     RefuseExpectationLate,
     /// Answers 417 to everything.
     Refuse,
+    /// Answers 421.
+    Misdirected,
 }
 
 /// A request as a session saw it: the number of the connection, method and body.
@@ -67,6 +70,10 @@ pub(crate) struct Server {
     pub(crate) shared: AtomicBool,
     /// How many requests at once a shared session takes; 100 when it is 0.
     pub(crate) most: AtomicUsize,
+    /// The hosts that every server proves to be; `*` for any.
+    pub(crate) certified: Mutex<Vec<&'static str>>,
+    /// Who has proved it, if not the server that is asked for: a proxy on the way.
+    pub(crate) proved_by: Mutex<Option<&'static str>>,
     last: Mutex<Option<Arc<Line>>>,
 }
 
@@ -130,7 +137,16 @@ impl Service<Connect> for Dialer {
         *server.last.lock().unwrap() = Some(Arc::clone(&line));
         // After it, so that who sees a session that lives finds the last one.
         server.live.fetch_add(1, SeqCst);
-        Ok(Scripted { server, line, scope: Extensions::new() })
+        let scope = Extensions::new();
+        if let (Target::Host(target), true) = (&connect.target, connect.protocol.is_secure()) {
+            let certifier = Arc::clone(&server);
+            let covers = move |host: &Host| {
+                certifier.certified.lock().unwrap().iter().any(|name| ["*", &host.to_string()].contains(name))
+            };
+            let by = server.proved_by.lock().unwrap().map_or_else(|| target.host.clone(), |name| name.parse().unwrap());
+            scope.insert(ServerIdentity::new(by, covers));
+        }
+        Ok(Scripted { server, line, scope })
     }
 }
 
@@ -188,8 +204,12 @@ impl Service<Request<Body>> for Scripted {
     }
 }
 
+/// A fact about one attempt.
+#[derive(Debug)]
+struct Told;
+
 impl Scripted {
-    async fn act(&self, request: Request<Body>) -> Result<Response<Body>, SendError<Request<Body>>> {
+    async fn act(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError<Request<Body>>> {
         let first = self.line.requests.fetch_add(1, SeqCst) == 0;
         let on_reuse = *self.server.on_reuse.lock().unwrap();
         let act = match on_reuse {
@@ -202,6 +222,11 @@ impl Scripted {
         if act == Act::CloseUnsent {
             self.drain();
             return Err(SendError::not_sent(request, "the peer has closed"));
+        }
+        // Whatever an attempt is told is found by no other one.
+        assert!(request.fact::<Told>().is_none());
+        if act == Act::Misdirected {
+            request.scope().insert(Told);
         }
         if act == Act::Unprocessed {
             return Err(SendError::not_sent(request, "the peer refused the stream"));
@@ -234,6 +259,10 @@ impl Scripted {
             Act::Refuse => {
                 busy.end();
                 Ok(http::Response::builder().status(417).body(Body::empty()).unwrap())
+            }
+            Act::Misdirected => {
+                busy.end();
+                Ok(http::Response::builder().status(421).body(Body::empty()).unwrap())
             }
             Act::AnswerAndClose => {
                 busy.end();
@@ -335,6 +364,11 @@ impl Server {
 
 pub(crate) fn request(method: &str, host: &str, body: impl Into<Body>) -> Request<Body> {
     http::Request::builder().method(method).uri(format!("http://{host}/")).body(body.into()).unwrap()
+}
+
+/// One over TLS.
+pub(crate) fn secure(method: &str, host: &str, body: impl Into<Body>) -> Request<Body> {
+    http::Request::builder().method(method).uri(format!("https://{host}/")).body(body.into()).unwrap()
 }
 
 /// Sends a request and reads the whole answer.

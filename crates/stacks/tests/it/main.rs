@@ -12,6 +12,9 @@ mod cancel;
 #[cfg(unix)]
 mod client_certificates;
 #[cfg(test)]
+#[cfg(unix)]
+mod coalescing;
+#[cfg(test)]
 mod expect;
 #[cfg(test)]
 #[cfg(unix)]

@@ -168,19 +168,19 @@ impl ClientConfig {
     pub(crate) fn compile(self) -> Result<CompiledClient, ConfigError> {
         check_alpn(&self.alpn)?;
         let library = |error: rustls::Error| ConfigError::Library(error.into());
-        let verifier = ServerVerifier {
+        let verifier = Arc::new(ServerVerifier {
             checks: Checks {
                 chain: if self.accept_any_certificate { None } else { Some(self.chain_verifier()?) },
                 name: !self.accept_any_certificate && !self.accept_any_name,
                 pins: self.pins.clone(),
             },
             algorithms: provider().signature_verification_algorithms,
-        };
+        });
         let builder = rustls::ClientConfig::builder_with_provider(provider_with(&self.cipher_suites, &self.groups)?)
             .with_protocol_versions(self.versions.supported())
             .map_err(library)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::<ServerVerifier>::clone(&verifier));
         let mut config = match &self.certificate {
             Some(key) => builder.with_client_cert_resolver(Arc::new(OneKey(Arc::clone(key.signing())))),
             None => builder.with_no_client_auth(),
@@ -195,7 +195,7 @@ impl ClientConfig {
         if let Some(log) = &self.key_log {
             config.key_log = Arc::new(Logger(log.clone()));
         }
-        Ok(CompiledClient { config: Arc::new(config), settings: self })
+        Ok(CompiledClient { config: Arc::new(config), verifier, settings: self })
     }
 
     fn chain_verifier(&self) -> Result<Arc<WebPkiServerVerifier>, ConfigError> {
@@ -214,6 +214,7 @@ impl ClientConfig {
 #[derive(Debug)]
 pub(crate) struct CompiledClient {
     pub(crate) config: Arc<rustls::ClientConfig>,
+    pub(crate) verifier: Arc<ServerVerifier>,
     pub(crate) settings: ClientConfig,
 }
 

@@ -8,6 +8,6 @@ mod server;
 pub(crate) mod x509;
 
 pub(crate) use client::ClientVerifier;
-pub(crate) use name::server_name;
+pub(crate) use name::{expected_host, server_name};
 pub use pin::{PinParseError, SpkiPin};
 pub(crate) use server::{Checks, ServerVerifier};

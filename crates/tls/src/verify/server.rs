@@ -34,6 +34,19 @@ pub(crate) struct ServerVerifier {
 }
 
 impl ServerVerifier {
+    /// Whether a server that has shown these certificates would be taken for `name` on a new connection now. Never where a
+    /// setting leaves out a part of the proof.
+    pub(crate) fn covers(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
+        let [leaf, intermediates @ ..] = chain else { return false };
+        if !self.checks.name || self.checks.chain.is_none() {
+            return false;
+        }
+        // The names first: mostly they are others, and the chain takes signatures.
+        let named = ParsedCertificate::try_from(leaf).and_then(|leaf| verify_server_name(&leaf, name));
+        // RFC 9113 section 9.1.1: whatever is asked on a new connection is asked here, pins and times included.
+        named.is_ok() && self.check(leaf, intermediates, name, UnixTime::now()).is_ok()
+    }
+
     fn check(
         &self,
         certificate: &CertificateDer<'_>,

@@ -34,6 +34,9 @@ mod handshake;
 mod hello;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod identity;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod issuing;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
