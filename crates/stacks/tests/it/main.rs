@@ -55,6 +55,8 @@ mod reuse;
 #[cfg(test)]
 mod runtimes;
 #[cfg(test)]
+mod small_calls;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod streaming;
