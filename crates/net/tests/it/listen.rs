@@ -18,7 +18,7 @@ fn assert_nodelay(conn: &Conn<TcpStream>) {
 }
 
 /// NET-01: on an accepted socket, and on one that the caller brings, tokio's or the standard library's, dialed ones being in
-/// `dial`; waits: small messages over HTTP/2.
+/// `dial`.
 #[tokio::test]
 async fn net_01_nodelay_on_accepted_and_adopted_sockets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
