@@ -12,7 +12,8 @@ pub enum Http2BodyError {
     #[error("the peer reset the stream with {0}")]
     Reset(ErrorCode),
     /// The peer broke the protocol, on this stream or on the whole connection: its body is not as long as its
-    /// `content-length` says, for one.
+    /// `content-length` says, or it sent too many frames of no use
+    /// ([`ENHANCE_YOUR_CALM`](ErrorCode::ENHANCE_YOUR_CALM)), for two.
     #[error("the peer's body is malformed ({0})")]
     Malformed(ErrorCode),
     /// The peer took too long.

@@ -84,6 +84,7 @@
 //! | how long a client may take, for each phase | | [`Http2ServerConfig`] |
 //! | unread responses, of a stream and of a connection; the fields of a head | 1 MiB, 16 MiB; 64 KiB | [`Http2ClientConfig`] |
 //! | streamed requests that wait to be written, of a connection | 1 MiB | fixed |
+//! | frames of no use, of a server in 10 seconds | 1000 | [`Http2ClientConfig`] |
 //! | how long a server may take, for each phase; informational responses | | [`Http2ClientConfig`] |
 //! | what is polled, taken in and read of a connection before others have their turn | 128 calls, 64 streams, 256 KiB | fixed |
 //! | bytes, settings and priority frames of a fingerprint | [`FingerprintReader::MAX_BYTES`], [`FingerprintReader::MAX_SETTINGS`], [`FingerprintReader::MAX_PRIORITIES`] | fixed; beyond them there is none |
@@ -94,7 +95,7 @@
 //!
 //! | section | what | status |
 //! |---|---|---|
-//! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's; a setting of more than 2^31 - 1 for a window is a PROTOCOL_ERROR to it |
+//! | RFC 9113 sections 3 to 7 | frames, streams, flow control | h2's, but for a window of more than 2^31 - 1 among the settings, and for the floods of section 10.5, both refused before it sees them |
 //! | RFC 9113 section 6.8 | GOAWAY | in two steps when the server shuts down; a client gives back what was not processed |
 //! | RFC 9113 section 8.1.1 | malformed messages | reset, see [`Http2Server`]; pseudo-header fields in trailers are passed over by h2 |
 //! | RFC 9113 section 8.2.2 | fields of a connection | taken out of what a client sends |

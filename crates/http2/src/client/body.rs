@@ -14,7 +14,7 @@ use chaski_core::{
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Http2Error, shared::Slot, upload::Upload};
-use crate::engine::Incoming;
+use crate::{Http2BodyError, engine::Incoming};
 
 /// A response's body, which drives what is left of the upload.
 pub(super) struct ResponseBody {
@@ -30,15 +30,30 @@ struct Open {
     incoming: Incoming,
     upload: Upload,
     // Last, so that the stream is gone when the slot is free.
-    _slot: Slot,
+    slot: Slot,
+}
+
+impl Open {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| self.explain(error))))
+    }
+
+    /// To h2 the connection has failed if this side has refused the peer's frames.
+    fn explain(&self, error: BoxError) -> BoxError {
+        match (error.downcast_ref(), self.slot.shared().wire.fault()) {
+            (Some(Http2BodyError::Closed(_)), Some(code)) => Http2BodyError::Malformed(code).into(),
+            _ => error,
+        }
+    }
 }
 
 impl ResponseBody {
     /// The body, in hand if it is there as a whole.
     pub(super) async fn receive(incoming: Incoming, upload: Upload, slot: Slot) -> CoreBody {
-        let mut open = Open { incoming, upload, _slot: slot };
+        let mut open = Open { incoming, upload, slot };
         // Nothing is waited for.
-        let first = match poll_fn(|cx| Poll::Ready(Pin::new(&mut open.incoming).poll_frame(cx))).await {
+        let first = match poll_fn(|cx| Poll::Ready(open.poll_frame(cx))).await {
             Poll::Pending => None,
             Poll::Ready(None) => return CoreBody::empty(),
             Poll::Ready(Some(Ok(frame))) if open.incoming.is_end_stream() => match frame.into_data() {
@@ -58,7 +73,7 @@ impl ResponseBody {
         open.upload.poll(cx)?;
         match self.first.take() {
             Some(first) => Poll::Ready(Some(first)),
-            None => Pin::new(&mut open.incoming).poll_frame(cx),
+            None => open.poll_frame(cx),
         }
     }
 }

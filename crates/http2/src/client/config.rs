@@ -79,6 +79,12 @@ pub struct Http2ClientConfig {
     ///
     /// Default: [`DEFAULT_MAX_INFORMATIONAL`](Self::DEFAULT_MAX_INFORMATIONAL).
     pub max_informational: usize,
+    /// How many frames the peer may send in 10 seconds that no message accounts for: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, DATA
+    /// without any, unknown ones. Each frame of a response makes up for one of them, each of a request for two, and for one
+    /// more with each KiB of its data. Beyond it the connection is closed with `ENHANCE_YOUR_CALM`.
+    ///
+    /// Default: [`DEFAULT_MAX_CONTROL_FRAMES`](Self::DEFAULT_MAX_CONTROL_FRAMES).
+    pub max_control_frames: u32,
     /// Whether a field `cookie` is sent as several, one for each cookie, which compresses better (RFC 9113 section 8.2.3).
     ///
     /// Default: no.
@@ -106,6 +112,7 @@ impl Default for Http2ClientConfig {
             keep_alive_timeout: Self::DEFAULT_KEEP_ALIVE_TIMEOUT,
             keep_alive_while_idle: false,
             max_informational: Self::DEFAULT_MAX_INFORMATIONAL,
+            max_control_frames: Self::DEFAULT_MAX_CONTROL_FRAMES,
             split_cookies: false,
             shutdown: None,
         }
@@ -139,6 +146,9 @@ impl Http2ClientConfig {
     /// The default of [`max_informational`](Self::max_informational): far more than a server has reason to send, few
     /// enough that a stream of them ends.
     pub const DEFAULT_MAX_INFORMATIONAL: usize = 64;
+
+    /// The default of [`max_control_frames`](Self::max_control_frames): 1000, as on the server's side.
+    pub const DEFAULT_MAX_CONTROL_FRAMES: u32 = 1000;
 
     /// Sets [`stream_window`](Self::stream_window).
     #[must_use]
@@ -228,6 +238,13 @@ impl Http2ClientConfig {
     #[must_use]
     pub fn with_max_informational(mut self, count: usize) -> Self {
         self.max_informational = count;
+        self
+    }
+
+    /// Sets [`max_control_frames`](Self::max_control_frames).
+    #[must_use]
+    pub fn with_max_control_frames(mut self, count: u32) -> Self {
+        self.max_control_frames = count;
         self
     }
 

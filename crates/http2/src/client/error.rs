@@ -34,7 +34,9 @@ pub enum Http2Error {
     /// The peer reset the stream.
     #[error("the peer reset the stream with {0}")]
     Reset(ErrorCode),
-    /// The peer's response was malformed, or it broke the protocol otherwise.
+    /// The peer's response was malformed, or it broke the protocol otherwise, or behaved as in an attack
+    /// ([`ENHANCE_YOUR_CALM`](ErrorCode::ENHANCE_YOUR_CALM)): it sent more frames of no use than
+    /// [`max_control_frames`](super::Http2ClientConfig::max_control_frames), for one.
     #[error("the peer broke the protocol ({0})")]
     Protocol(ErrorCode),
     /// The connection failed, or was closed by the peer, before a response.

@@ -3,7 +3,6 @@ use std::{
     future::{Future, poll_fn},
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
 use chaski_core::{
@@ -82,7 +81,7 @@ impl Http2Session {
     ///
     /// Dropping the future closes the connection.
     pub async fn handshake<IO: Io>(conn: Conn<IO>, config: Http2ClientConfig) -> Result<Self, Http2Error> {
-        let (io, wire) = Wire::new(conn.io, Duration::ZERO);
+        let (io, wire) = Wire::of_client(conn.io, config.max_control_frames);
         let handshake = config.builder().handshake(io);
         let shaken = match config.write_timeout {
             Some(limit) => timeout(limit, handshake)

@@ -21,7 +21,10 @@ use h2::{
 use http::Request;
 
 use super::{Http2ClientConfig, Http2Error};
-use crate::engine::{Chunk, Room, WireState};
+use crate::{
+    ErrorCode,
+    engine::{Chunk, Room, WireState},
+};
 
 const OPEN: u8 = 0;
 const DRAINING: u8 = 1;
@@ -75,6 +78,8 @@ pub(super) enum GivenUp {
     Unread(Elapsed),
     /// The peer does not answer.
     Unanswered(Elapsed),
+    /// The peer's frames are refused.
+    Refused(ErrorCode),
 }
 
 impl From<GivenUp> for Http2Error {
@@ -82,6 +87,7 @@ impl From<GivenUp> for Http2Error {
         match why {
             GivenUp::Unread(elapsed) => Self::WriteTimeout(elapsed),
             GivenUp::Unanswered(elapsed) => Self::KeepAliveTimeout(elapsed),
+            GivenUp::Refused(code) => Self::Protocol(code),
         }
     }
 }
@@ -184,7 +190,7 @@ impl Shared {
     }
 
     pub(super) fn given_up(&self) -> Option<GivenUp> {
-        self.given_up.get().copied()
+        self.given_up.get().copied().or_else(|| self.wire.fault().map(GivenUp::Refused))
     }
 
     pub(super) fn is_busy(&self) -> bool {

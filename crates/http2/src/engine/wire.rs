@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -21,18 +21,25 @@ use super::{
     Budget, Deadline,
     meter::{Meter, Passed},
 };
+use crate::ErrorCode;
 
 /// The most that is read and thrown away of a connection that closes.
 const DRAIN_LIMIT: usize = 1024 * 1024;
 
-/// An IO that tells what passes through it, and that closes in a way that lets the last frames arrive.
+/// How long the client's preface is, which comes before its frames (RFC 9113 section 3.4).
+const PREFACE: usize = 24;
+
+/// An IO that tells what passes through it, refuses frames that h2 would bear or name otherwise, and closes in a way that lets
+/// the last frames arrive.
 pub(crate) struct Wire<I> {
     io: I,
     state: Arc<WireState>,
     closing: Closing,
     /// What the peer's stream begins with, and in a frame tells its length.
     first: [u8; 3],
-    flood: Flood,
+    frames: Frames,
+    /// Who says goodbye to a peer whose frames were refused.
+    farewell: Farewell,
     /// How long it goes on reading behind the end of what it writes.
     linger: Duration,
     deadline: Deadline,
@@ -47,8 +54,8 @@ pub(crate) struct WireState {
     blocked: AtomicBool,
     /// What may still be read in this turn.
     allowance: AtomicUsize,
-    /// More frames came than exchanges account for.
-    flooded: AtomicBool,
+    /// Why the peer's frames are refused; 0 if they are not.
+    fault: AtomicU32,
     /// The peer has sent a PING of its own.
     pinged: AtomicBool,
     /// How many bytes the peer's first frame has; 0 while that is not known.
@@ -61,12 +68,14 @@ impl WireState {
         self.allowance.store(bytes, Relaxed);
     }
 
-    /// Whether the peer sends more frames of no use than it may. Nothing is read any more then.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.flooded.load(Relaxed)
+    /// Why the peer's frames are refused: it sends more of no use than it may, or what h2 calls by another name. Nothing is
+    /// read any more then.
+    pub(crate) fn fault(&self) -> Option<ErrorCode> {
+        let code = self.fault.load(Relaxed);
+        (code != 0).then(|| code.into())
     }
 
-    /// Whether the peer sends PINGs of its own; known where frames are counted.
+    /// Whether the peer sends PINGs of its own.
     pub(crate) fn is_pinged(&self) -> bool {
         self.pinged.load(Relaxed)
     }
@@ -116,40 +125,50 @@ impl WireState {
 
 /// CVE-2019-9512, CVE-2019-9515 and their like: each PING and each SETTINGS is answered, and every other frame is at least
 /// read, which costs more than to send it. Frames of messages make up for those that come with them: WINDOW_UPDATE for one.
-#[derive(Default)]
-struct Flood {
+struct Frames {
     incoming: Meter,
     outgoing: Meter,
     budget: Budget,
-    /// Without a limit nothing is counted.
-    max_others: Option<u32>,
+    max_others: u32,
 }
 
-impl Flood {
-    /// What was read.
-    fn read(&mut self, bytes: &[u8]) -> Passed {
+impl Frames {
+    fn new(incoming: Meter, outgoing: Meter, max_others: u32) -> Self {
+        Self { incoming, outgoing, budget: Budget::default(), max_others }
+    }
+
+    /// What was read; refused if it is not bearable.
+    fn read(&mut self, bytes: &[u8]) -> (Passed, Option<ErrorCode>) {
         let mut passed = Passed::default();
-        if self.max_others.is_some() {
-            self.incoming.feed(bytes, &mut passed);
-        }
-        passed
-    }
-
-    /// Whether what was read is bearable.
-    fn bears(&mut self, passed: Passed) -> bool {
+        self.incoming.feed(bytes, &mut passed);
         self.budget.earn(passed.messages);
-        self.max_others.is_none_or(|max| self.budget.spend(passed.others, max))
+        let fault = if passed.impossible_window {
+            // RFC 9113 section 6.5.2; to h2 it is a PROTOCOL_ERROR.
+            Some(ErrorCode::FLOW_CONTROL_ERROR)
+        } else if self.budget.spend(passed.others, self.max_others) {
+            None
+        } else {
+            Some(ErrorCode::ENHANCE_YOUR_CALM)
+        };
+        (passed, fault)
     }
 
-    /// What was written. One frame of a message may be answered by two updates of windows.
+    /// What was written. One frame of a message may be answered by two updates of windows, and DATA by as many of small size:
+    /// there are peers that send both for every 4 KiB.
     fn written(&mut self, bytes: &[u8]) {
-        if self.max_others.is_none() {
-            return;
-        }
         let mut passed = Passed::default();
         self.outgoing.feed(bytes, &mut passed);
         self.budget.earn(passed.messages * 2);
+        self.budget.earn(u32::try_from(passed.data / 1024).unwrap_or(u32::MAX));
     }
+}
+
+/// What becomes of a peer whose frames were refused.
+enum Farewell {
+    /// The server's h2 closes the connection with any code.
+    Awaited,
+    /// The client's h2 cannot be told to: the wire does it, and fails.
+    Own,
 }
 
 enum Closing {
@@ -160,19 +179,53 @@ enum Closing {
 }
 
 impl<I: Io> Wire<I> {
-    pub(crate) fn new(io: I, linger: Duration) -> (Self, Arc<WireState>) {
+    /// The server's side, which goes on reading for as long as `linger` behind the end of what it writes. The client may send
+    /// `max_others` frames that no message accounts for in a [period](Budget::PERIOD). One that sends more is to be told by
+    /// whoever has h2, which reads nothing more.
+    pub(crate) fn of_server(io: I, linger: Duration, max_others: u32) -> (Self, Arc<WireState>) {
+        let frames = Frames::new(Meter::behind(PREFACE), Meter::default(), max_others);
+        Self::new(io, linger, frames, Farewell::Awaited)
+    }
+
+    /// The client's side. The server may send `max_others` frames that no message accounts for in a
+    /// [period](Budget::PERIOD). One that sends more is told so, and the wire fails.
+    pub(crate) fn of_client(io: I, max_others: u32) -> (Self, Arc<WireState>) {
+        let frames = Frames::new(Meter::default(), Meter::behind(PREFACE), max_others);
+        Self::new(io, Duration::ZERO, frames, Farewell::Own)
+    }
+
+    fn new(io: I, linger: Duration, frames: Frames, farewell: Farewell) -> (Self, Arc<WireState>) {
         let state = Arc::new(WireState::default());
-        let flood = Flood::default();
         let (closing, deadline) = (Closing::No, Deadline::default());
-        let wire = Self { io, state: Arc::clone(&state), closing, first: [0; 3], flood, linger, deadline };
+        let wire = Self { io, state: Arc::clone(&state), closing, first: [0; 3], frames, farewell, linger, deadline };
         (wire, state)
     }
 
-    /// The peer's first bytes are `preface`, and it may send so many frames that no message accounts for in a
-    /// [period](Budget::PERIOD).
-    pub(crate) fn with_frame_limit(mut self, preface: usize, max_others: u32) -> Self {
-        self.flood = Flood { incoming: Meter::behind(preface), max_others: Some(max_others), ..Flood::default() };
-        self
+    /// Nothing more is read of a peer whose frames are refused with this code.
+    #[cold]
+    fn poll_refused(&mut self, code: ErrorCode, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.farewell {
+            Farewell::Awaited => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Farewell::Own => {
+                self.say_goodbye(code, cx);
+                let why = format!("the peer was refused with {code}");
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)))
+            }
+        }
+    }
+
+    /// Sends a GOAWAY frame, in which the last stream is 0 since a server may not begin any (RFC 9113 section 6.8). Where the
+    /// peer does not take it at once, or has to take the rest of a frame first, it goes without.
+    fn say_goodbye(&mut self, code: ErrorCode, cx: &mut Context<'_>) {
+        if self.frames.outgoing.is_between_frames() {
+            let mut frame = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            frame[13..].copy_from_slice(&u32::from(code).to_be_bytes());
+            let _ = Pin::new(&mut self.io).poll_write(cx, &frame);
+            let _ = Pin::new(&mut self.io).poll_flush(cx);
+        }
     }
 
     /// Takes in what was read, behind the first `read` bytes.
@@ -216,23 +269,29 @@ impl<I: Io> Wire<I> {
 impl<I: Io> AsyncRead for Wire<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(code) = this.state.fault() {
+            return this.poll_refused(code, cx);
+        }
         let allowance = this.state.allowance.load(Relaxed);
-        if allowance == 0 || this.state.is_flooded() {
+        if allowance == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         let bytes = buf.filled().len() - before;
-        let passed = this.flood.read(&buf.filled()[before..]);
+        let (passed, fault) = this.frames.read(&buf.filled()[before..]);
         if passed.pings > 0 {
             this.state.pinged.store(true, Relaxed);
         }
-        if !this.flood.bears(passed) {
-            this.state.flooded.store(true, Relaxed);
-        }
         this.state.allowance.store(allowance.saturating_sub(bytes), Relaxed);
         this.note_read(this.state.read(), &buf.filled()[before..]);
+        if let Some(code) = fault {
+            this.state.fault.store(code.into(), Relaxed);
+            // h2 sees nothing of it: so the GOAWAY is true that says what was not processed.
+            buf.set_filled(before);
+            return this.poll_refused(code, cx);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -242,7 +301,7 @@ impl<I: Io> AsyncWrite for Wire<I> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.state.note_write(&written);
         if let Poll::Ready(Ok(count)) = written {
-            self.flood.written(&bytes[..count]);
+            self.frames.written(&bytes[..count]);
         }
         written
     }
@@ -257,7 +316,7 @@ impl<I: Io> AsyncWrite for Wire<I> {
         if let Poll::Ready(Ok(mut left)) = written {
             for slice in slices {
                 let count = left.min(slice.len());
-                self.flood.written(&slice[..count]);
+                self.frames.written(&slice[..count]);
                 left -= count;
             }
         }

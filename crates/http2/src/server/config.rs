@@ -30,8 +30,8 @@ pub struct Http2ServerConfig {
     /// Default: 200.
     pub max_resets: u32,
     /// How many frames a client may send in 10 seconds that no message accounts for: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
-    /// unknown ones. Each frame of a request makes up for one of them, each of an answer for two. Beyond it the connection is
-    /// closed with `ENHANCE_YOUR_CALM`. Default: 1000.
+    /// DATA without any, unknown ones. Each frame of a request makes up for one of them, each of an answer for two, and for
+    /// one more with each KiB of its data. Beyond it the connection is closed with `ENHANCE_YOUR_CALM`. Default: 1000.
     pub max_control_frames: u32,
     /// Whether extended CONNECT (RFC 8441) is offered: requests for WebSocket and the like on a stream, with a
     /// [`ConnectProtocol`](crate::ConnectProtocol) as a fact. Default: `false`.

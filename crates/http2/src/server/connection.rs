@@ -50,9 +50,6 @@ const READ_IN_TURN: usize = 256 * 1024;
 const BUSY: u32 = 16;
 const KEPT: usize = 4;
 
-/// How long the client's preface is, which comes before its frames (RFC 9113 section 3.4).
-const PREFACE: usize = 24;
-
 /// The connection itself among its parts.
 const SELF: usize = 0;
 
@@ -68,8 +65,7 @@ where
     I: Io,
 {
     let Conn { io, ext } = conn;
-    let (wire, state) = Wire::new(io, config.linger);
-    let wire = wire.with_frame_limit(PREFACE, config.max_control_frames);
+    let (wire, state) = Wire::of_server(io, config.linger, config.max_control_frames);
     let mut shutdown = shutdown.map(|signal| signal.draining());
     let Some(h2) = handshake(wire, &state, config, &mut shutdown).await? else { return Ok(()) };
     let schedule = Arc::<Schedule>::default();
@@ -269,13 +265,12 @@ where
     /// CVE-2023-44487, CVE-2025-8671: whoever makes streams and has them reset gets work done without waiting for it.
     fn count_reset(&mut self) {
         if !self.resets.spend(1, self.config.max_resets) {
-            self.calm_down();
+            self.refuse(ErrorCode::ENHANCE_YOUR_CALM);
         }
     }
 
-    fn calm_down(&mut self) {
-        let error = Http2ServerError::Refused(ErrorCode::ENHANCE_YOUR_CALM);
-        self.close(Reason::ENHANCE_YOUR_CALM, Err(error));
+    fn refuse(&mut self, code: ErrorCode) {
+        self.close(u32::from(code).into(), Err(Http2ServerError::Refused(code)));
     }
 
     /// Takes in what the client sends, writes what waits, and watches over both.
@@ -303,8 +298,8 @@ where
                     });
                 }
                 Poll::Pending => {
-                    if self.state.is_flooded() {
-                        self.calm_down();
+                    if let Some(code) = self.state.fault() {
+                        self.refuse(code);
                     }
                     return self.poll_watch(cx);
                 }

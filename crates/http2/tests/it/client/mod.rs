@@ -2,6 +2,7 @@
 
 mod cancel;
 mod connect;
+mod floods;
 mod goaway;
 mod peer;
 mod pings;
@@ -46,10 +47,12 @@ async fn soon<F: Future>(future: F) -> F::Output {
 }
 
 /// Sends a request in a task of its own.
-fn serve(session: &std::sync::Arc<chaski_http2::Http2Session>, request: Request) -> JoinHandle<Sent> {
+fn serve(session: &std::sync::Arc<chaski_http2::Http2Session>, request: Request) -> Call {
     let session = std::sync::Arc::clone(session);
     tokio::spawn(async move { chaski_core::Service::serve(&*session, request).await })
 }
+
+type Call = JoinHandle<Sent>;
 
 type Sent = Result<Response, SendError<Request>>;
 

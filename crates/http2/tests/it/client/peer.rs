@@ -1,6 +1,11 @@
 //! A server that does what a test says, frame by frame. It knows frames (RFC 9113 section 4.1) and no more.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use chaski_core::{
     Conn,
@@ -11,11 +16,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
@@ -122,9 +129,33 @@ impl Peer {
     }
 
     pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        assert!(self.try_send(kind, flags, stream, payload).await, "the client has closed");
+    }
+
+    /// Sends a frame if the client has not closed.
+    pub(super) async fn try_send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
-        self.io.write_all(&frame).await.unwrap();
+        self.io.write_all(&frame).await.is_ok()
+    }
+
+    /// A frame that is there already, or the end; `None` if there is neither. The client writes frames as a whole.
+    pub(super) async fn waiting(&mut self) -> Option<Option<Frame>> {
+        match poll_once(self.read()).await {
+            Poll::Ready(frame) => Some(frame),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Reads on to the end; the last GOAWAY's code.
+    pub(super) async fn goodbye(&mut self) -> Option<u32> {
+        let mut code = None;
+        while let Some(frame) = self.frame().await {
+            if frame.kind == GOAWAY {
+                code = Some(frame.number(4));
+            }
+        }
+        code
     }
 
     /// A response without a body.
@@ -164,4 +195,9 @@ impl Peer {
         assert_eq!(goodbye.number(4), 0, "NO_ERROR");
         assert_eq!(self.frame().await, None);
     }
+}
+
+async fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

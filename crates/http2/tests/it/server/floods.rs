@@ -155,6 +155,26 @@ async fn h2_01_a_busy_client_is_not_stopped() {
     }
 }
 
+/// The same: one that opens both windows for every 4 KiB of an answer, and measures the path with a PING as often.
+#[tokio::test(start_paused = true)]
+async fn h2_01_a_client_that_opens_its_windows_in_small_steps_is_not_stopped() {
+    const STEP: usize = 4096;
+    const LENGTH: usize = 8 * 1024 * 1024;
+    let service = chaski_core::service_fn(async |_: Request| Ok(ok(vec![0; LENGTH])));
+    let mut raw = Setup::new().raw(service).await;
+    raw.send(&get(1, "/")).await;
+    let (mut length, mut opened) = (0, 0);
+    while length < LENGTH {
+        length += raw.next_of(DATA).await.payload.len();
+        while opened + STEP <= length {
+            opened += STEP;
+            raw.send(&window_update(0, STEP as u32)).await;
+            raw.send(&window_update(1, STEP as u32)).await;
+            raw.send(&Frame::new(PING, 0, 0, [7; 8])).await;
+        }
+    }
+}
+
 /// What is there a second time is a second chance: the budget is one for ten seconds.
 #[tokio::test(start_paused = true)]
 async fn h2_01_a_slow_trickle_is_not_stopped() {

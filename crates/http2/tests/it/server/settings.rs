@@ -1,30 +1,49 @@
 //! What the two sides tell each other of themselves.
 
 use chaski_core::service_fn;
+use chaski_http2::{ErrorCode, Http2ServerError};
 
 use super::{frames::*, harness::*};
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// H2-05: a window that cannot be (RFC 9113 section 6.5.2), and one that a change of the settings makes impossible (section
-/// 6.9.2), end the connection. Both are FLOW_CONTROL_ERROR by the letter; h2 calls the first one PROTOCOL_ERROR.
+/// H2-05: windows that cannot be. The setting, and what makes the connection's window or that of a stream too large by a change
+/// of the settings, end the connection (RFC 9113 sections 6.5.2, 6.9.1 and 6.9.2).
 #[tokio::test(start_paused = true)]
 async fn h2_05_an_impossible_window_ends_the_connection() {
-    let mut raw = Setup::new().raw_with(service_fn(path), &[(INITIAL_WINDOW_SIZE, 0x8000_0000)]).await;
-    assert_eq!(raw.goodbye().await, Some(1));
-
-    let service = service_fn(async |_: chaski_core::http::Request| Ok(ok(vec![0; 100_000])));
-    let mut raw = Setup::new().raw(service).await;
-    raw.send(&get(1, "/")).await;
-    let mut length = 0;
-    while length < 65_535 {
-        length += raw.next_of(DATA).await.payload.len();
+    let settings = |entries: &[u8]| Frame::new(SETTINGS, 0, 0, entries);
+    let cases = [
+        ("a setting", vec![settings(&[0, 4, 0x80, 0, 0, 0])]),
+        ("the second setting", vec![settings(&[0, 3, 0, 0, 0, 9, 0, 4, 0xff, 0xff, 0xff, 0xff])]),
+        ("the connection's window", vec![window_update(0, 0x7fff_ffff)]),
+        // The stream's window is 1 more than the initial one.
+        ("a stream's window by the settings", vec![window_update(1, 1), settings(&[0, 4, 0x7f, 0xff, 0xff, 0xff])]),
+    ];
+    for (what, frames) in cases {
+        let mut raw = Setup::new().raw(service_fn(echo)).await;
+        raw.send(&headers(1, &pseudo("POST", "/"), 0)).await;
+        for frame in frames {
+            raw.send(&frame).await;
+        }
+        assert_eq!(raw.goodbye().await, Some(3), "{what}");
+        let outcome = raw.far.outcome().await;
+        let expected = matches!(outcome, Err(Http2ServerError::Refused(ErrorCode::FLOW_CONTROL_ERROR)));
+        assert!(expected, "{what}: {outcome:?}");
     }
-    // As large as it can be, and then a little larger.
-    raw.send(&window_update(1, 0x7fff_ffff)).await;
-    let larger = [&[0, 4][..], &70_000_u32.to_be_bytes()].concat();
-    raw.send(&Frame::new(SETTINGS, 0, 0, larger)).await;
+    // Among the first, too.
+    let mut raw = Setup::new().raw_with(service_fn(path), &[(INITIAL_WINDOW_SIZE, 0x8000_0000)]).await;
     assert_eq!(raw.goodbye().await, Some(3));
+}
+
+/// H2-05: an update that makes a stream's window impossible ends that stream alone (RFC 9113 section 6.9.1).
+#[tokio::test(start_paused = true)]
+async fn h2_05_an_impossible_window_of_a_stream_ends_the_stream() {
+    let mut raw = Setup::new().raw(service_fn(echo)).await;
+    raw.send(&headers(1, &pseudo("POST", "/"), 0)).await;
+    raw.send(&window_update(1, 0x7fff_ffff)).await;
+    assert_eq!(raw.reset_of(1).await, 3);
+    raw.send(&get(3, "/")).await;
+    assert_eq!(raw.next_on(3).await.status(), "200");
 }
 
 /// H2-05: a window that shrinks below what was sent is negative until it is opened again (RFC 9113 section 6.9.2).
