@@ -226,6 +226,15 @@ async fn h2_17_a_streamed_body_takes_no_chances() {
     exchange(&client, secure("POST", "b", streamed())).await.unwrap();
     assert_eq!(seen(&first), ["GET on 0", "POST on 1"]);
 
+    // One is asked for, and nobody knows yet what the answer will be.
+    let asked = server(&[Act::Answer, Act::Hang]);
+    let client = connected(&asked, config()).await;
+    let hangs = call(&client, secure("GET", "b", ()));
+    advance_ms(1).await;
+    exchange(&client, secure("POST", "b", streamed())).await.unwrap();
+    assert_eq!(seen(&asked), ["GET on 0", "GET on 0", "POST on 1"]);
+    hangs.abort();
+
     // One, and then the server has had enough: that is the answer, but not to those that follow.
     let second = server(&[Act::Answer, Act::Answer, Act::Answer, Act::Misdirected]);
     let client = connected(&second, config()).await;
