@@ -71,6 +71,31 @@ fn the_echo_tells_browsers_apart() {
     }
 }
 
+/// In the version that they agree on, many at a time.
+#[test]
+fn nghttp_h2load_and_httpx_come_over_tls() {
+    needs!("nghttp_h2load_and_httpx_come_over_tls", "nghttp", "h2load", "python3:httpx,h2", "timeout");
+    const HTTPX: &str = "import httpx, sys\n\
+        with httpx.Client(http2=True, verify=False, timeout=60) as client:\n    \
+            for _ in range(3):\n        \
+                seen = client.post(sys.argv[1], content=b'x' * 300_000).json()\n        \
+                print(seen['version'], seen['tls']['alpn'], seen['body_bytes'])";
+    let echo = Chaski::start(&["serve", "echo", "--bind", "127.0.0.1:0", "--tls-self-signed"]);
+    let url = format!("https://{}/", localhost(&echo));
+    let run = |args: &[&str]| text(command("timeout").arg("120").args(args).arg(&url).output().unwrap());
+
+    for (more, protocol) in [(&["-m", "16"][..], "h2"), (&["--h1"], "http/1.1")] {
+        let report = run(&[&["h2load", "-n", "1000", "-c", "4"], more].concat());
+        for part in [&*format!("Application protocol: {protocol}\n"), "1000 succeeded, 0 failed, 0 errored", "1000 2xx"]
+        {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+    }
+    let frames = run(&["nghttp", "-nv"]);
+    assert!(frames.contains("The negotiated protocol: h2") && frames.contains(":status: 200"), "{frames}");
+    assert_eq!(run(&["python3", "-c", HTTPX]), "HTTP/2.0 h2 300000\n".repeat(3));
+}
+
 #[test]
 fn in_clear_there_is_no_tls_to_tell_of() {
     needs!("in_clear_there_is_no_tls_to_tell_of", "curl");
