@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::Host;
+use crate::{Host, HostPort};
 
 /// The addresses of a socket's two ends. A listener adds it to the connections it accepts, a dialer to those it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ pub struct EffectiveSocketOptions {
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpVersion(pub http::Version);
+
+/// Where a client had a tunnel made to. Whoever makes one, as by CONNECT, adds it to the connection inside of it, for those who
+/// read what is spoken there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelTarget(pub HostPort);
 
 /// Who the peer proved to be. Whoever checks credentials adds it; logs and limits read it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

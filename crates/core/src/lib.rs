@@ -78,7 +78,7 @@ pub use error::{
 pub use extensions::{Extensions, Fact};
 #[cfg(feature = "http")]
 pub use facts::HttpVersion;
-pub use facts::{EffectiveSocketOptions, ServerIdentity, SocketAddrs, User};
+pub use facts::{EffectiveSocketOptions, ServerIdentity, SocketAddrs, TunnelTarget, User};
 #[cfg(feature = "tokio")]
 pub use io::{BoxIo, Io, Peeked, Prefixed};
 pub use layer::{Layer, LayerFn, Optional, layer_fn, optional, stack};

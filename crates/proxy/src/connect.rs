@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use chaski_core::{
-    BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Route, Service, display_chain,
+    BoxIo, Bridge, Conn, Connect, Description, HostPort, IntoBoxError, Io, Route, Service, TunnelTarget, display_chain,
     http::{Body, Message, Request, Response, Upgrade, empty_extensions},
 };
 use http::{StatusCode, Uri, header};
@@ -17,6 +17,9 @@ use crate::{answer::Refusal, status::ProxyError};
 /// waits for the dial, so that a client that reads 200 has a tunnel, and one that has none learns why: 502, 504, 403 or
 /// 500 with a line of text. [`ForwardProxy`](crate::ForwardProxy) holds one of these; alone it is a proxy that does
 /// nothing but tunnel, and has no name to put into Via and Proxy-Status.
+///
+/// What `R` relays for the client has the fact [`TunnelTarget`]. A service that takes the client's side of the [`Bridge`] for
+/// itself, ends TLS on it and serves the requests inside is a relay, too.
 ///
 /// Every port is dialed that the policy allows. A [`Route`] in the request's extensions, put there by a layer above,
 /// goes to the dialer.
@@ -66,6 +69,7 @@ impl<D, R> Tunnel<D, R> {
         response.set_scope(upstream.ext.fork());
         let relay = Arc::clone(&self.relay);
         let tunnel = Upgrade::new(async move |client| {
+            client.ext.insert(TunnelTarget(target.clone()));
             if let Err(error) = relay.serve(Bridge::new(client, upstream)).await {
                 let error = error.into_box_error();
                 tracing::debug!(%target, error = %display_chain(&*error), "a tunnel broke");
@@ -103,6 +107,7 @@ where
 
     fn describe(&self) -> Description {
         Description::of::<Self>()
+            .writes::<TunnelTarget>()
             .child(self.dialer.describe().labelled("dialer"))
             .child(self.relay.describe().labelled("relay"))
     }

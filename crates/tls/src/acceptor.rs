@@ -10,6 +10,7 @@ use crate::{
     config::{CompiledServer, Source},
     handshake,
     hello::ClientHello,
+    refusal,
     stats::Counts,
 };
 
@@ -78,7 +79,7 @@ struct Shared {
 
 impl AcceptLayer {
     /// How long a refused client is read on from: 1 second.
-    pub const LINGER: Duration = Duration::from_secs(1);
+    pub const LINGER: Duration = refusal::LINGER;
 
     /// Compiles the settings.
     ///

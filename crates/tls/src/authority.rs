@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chaski_core::{
-    Description, Domain, Extensions, Host, Layer, Service,
+    Description, Domain, Extensions, Host, Layer, Service, TunnelTarget,
     http::{Body, Message, Request, Response},
 };
 use http::{StatusCode, header, uri::Authority};
@@ -50,7 +50,8 @@ use crate::{
 ///   name of the hello, nor in one set of [`allow`](Self::allow) with it. A host that cannot be read is none.
 /// - The hello has no server name, and the host is a name; a host that is an address is right, because clients send no name for
 ///   addresses. [`allow_missing_server_name`](Self::allow_missing_server_name) lets all of these pass.
-/// - In a tunnel, either the server name or, without one, the host is not that of the [`TunnelTarget`].
+/// - In a tunnel, either the server name or, without one, the host is not that of the [`TunnelTarget`], which a proxy's CONNECT
+///   service leaves in the connection's scope.
 ///
 /// A request without any host, of HTTP/1.0, claims nothing; nor does the layer judge connections without TLS, which have
 /// neither a hello nor what was negotiated as a fact.
@@ -87,10 +88,6 @@ pub struct AuthorityMismatch {
     /// The host of the request that does not go with it, or the target of the tunnel; `None` when it cannot be read.
     pub authority: Option<Host>,
 }
-
-/// A fact on a connection inside of a tunnel, for whoever ends TLS there to insert: where the client had the tunnel made to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunnelTarget(pub Host);
 
 impl AuthorityLayer {
     /// A layer that refuses every mismatch.
@@ -178,6 +175,7 @@ impl<S: Service<Request, Output = Response>> Service<Request> for CheckAuthority
             .setting("sets", groups.len())
             .setting("needs_name", needs_name)
             .setting("refuses", refuses)
+            .may_read::<TunnelTarget>()
             .writes::<AuthorityMismatch>()
             .child(self.inner.describe())
     }
@@ -190,7 +188,7 @@ impl Policy {
         let mismatch = |authority: Option<&Host>| {
             Some(AuthorityMismatch { server_name: server_name.cloned(), authority: authority.cloned() })
         };
-        let tunnel = scope.get::<TunnelTarget>().map(|TunnelTarget(host)| host);
+        let tunnel = scope.get::<TunnelTarget>().map(|TunnelTarget(target)| &target.host);
         if let (Some(name), Some(target)) = (server_name, tunnel)
             && !self.goes_with(name, target)
         {
@@ -355,7 +353,7 @@ mod tests {
             ("example.com", None, "hidden.example", false),
         ] {
             let scope = connection(name);
-            scope.insert(TunnelTarget(target.parse().unwrap()));
+            scope.insert(TunnelTarget(format!("{target}:443").parse().unwrap()));
             let expected = if right { (200, false) } else { (421, true) };
             assert_eq!(ask(&layer, &scope, "/", &[host]).await, expected, "{target} {name:?} {host}");
         }

@@ -163,7 +163,7 @@ mod stream;
 mod verify;
 
 #[cfg(feature = "http")]
-pub use self::authority::{AuthorityLayer, AuthorityMismatch, CheckAuthority, TunnelTarget};
+pub use self::authority::{AuthorityLayer, AuthorityMismatch, CheckAuthority};
 #[cfg(all(feature = "issuing", any(feature = "aws-lc-rs", feature = "ring")))]
 pub use self::certificates::{CertificateAuthority, IssueError};
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]

@@ -14,8 +14,9 @@ use chaski_core::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    Alert,
     hello::{ClientHello, ClientHelloDecoder, ClientHelloError, ClientHelloErrorKind},
-    refusal::{self, DECODE_ERROR, TLS_1_2},
+    refusal::{self, TLS_1_2},
 };
 
 /// Reads the [`ClientHello`] of each connection and leaves it in the connection's scope, as a fact. Nothing is consumed: the
@@ -156,7 +157,7 @@ where
             }
             Err(error) => {
                 if error.is_malformed() {
-                    refusal::send(conn.io.into_io(), TLS_1_2, DECODE_ERROR).await;
+                    refusal::send(conn.io.into_io(), TLS_1_2, Alert::DECODE_ERROR).await;
                 }
                 return Err(error.into());
             }

@@ -9,7 +9,7 @@ use crate::{
     hello::ClientHello,
     names::{NameError, NameTable},
     peek::{self, Limits},
-    refusal::{self, DECODE_ERROR, TLS_1_2},
+    refusal::{self, TLS_1_2},
 };
 
 /// Hands each connection to the service of the server that its client wants to talk to, by the name in the ClientHello. TLS is
@@ -147,7 +147,7 @@ where
             Err(error) if error.is_not_tls() => (self.otherwise.as_ref(), Err(error)),
             Err(error) => {
                 if error.is_malformed() {
-                    refusal::send(conn.io.into_io(), TLS_1_2, DECODE_ERROR).await;
+                    refusal::send(conn.io.into_io(), TLS_1_2, Alert::DECODE_ERROR).await;
                 }
                 return Err(error.into());
             }

@@ -5,6 +5,7 @@
 mod body;
 mod informational;
 mod message;
+mod trailers;
 #[cfg(feature = "tokio")]
 mod upgrade;
 
@@ -13,6 +14,7 @@ pub use informational::{
     EditInformational, Informational, InformationalError, InformationalSink, InformationalSource, OnInformational,
 };
 pub use message::{Message, empty_extensions};
+pub use trailers::is_forbidden_trailer;
 #[cfg(feature = "tokio")]
 pub use upgrade::{Upgrade, Upgraded};
 

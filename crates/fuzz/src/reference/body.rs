@@ -1,6 +1,6 @@
 //! Chunked bodies, read by the grammar.
 
-use chaski_http_core::codec::is_forbidden_trailer;
+use chaski_core::http::is_forbidden_trailer;
 
 use super::{
     Read,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use chaski_core::http::is_forbidden_trailer;
 use http::HeaderMap;
 
 use super::config::BodyConfig;
@@ -10,7 +11,6 @@ use super::error::{BodyError, HeadError, HeadFault};
 use super::fields::read_fields;
 use super::message::Framing;
 use super::scan::{Ends, Scanner, Section};
-use super::trailers::is_forbidden_trailer;
 
 /// What comes out of a [`BodyDecoder`].
 #[derive(Debug, Clone)]

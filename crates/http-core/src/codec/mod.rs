@@ -71,7 +71,7 @@
 //! | 4 | status line | `response.rs` |
 //! | 5 | field lines | `fields.rs`; `layout.rs`, `encode/arrange.rs` for their order and case |
 //! | 6 | Transfer-Encoding, Content-Length, the body's length | `facts.rs`, `response.rs`, `encode/` |
-//! | 7.1 | chunks, extensions, trailers | `body.rs`, `trailers.rs`, `encode/chunk.rs` |
+//! | 7.1 | chunks, extensions, trailers | `body.rs`, `encode/chunk.rs` |
 //! | 8 | incomplete messages | `body.rs` |
 //! | 9.3, 9.6 | persistence | `facts.rs`, `encode/` |
 
@@ -90,7 +90,6 @@ mod response;
 mod scan;
 mod spare;
 mod target;
-mod trailers;
 
 pub use self::body::{BodyDecoder, BodyEvent};
 pub use self::config::{
@@ -106,4 +105,3 @@ pub use self::layout::HeaderLayout;
 pub use self::message::{ConnectionTokens, Expectation, Framing, RequestHead, ResponseHead, TargetForm};
 pub use self::request::RequestDecoder;
 pub use self::response::ResponseDecoder;
-pub use self::trailers::is_forbidden_trailer;

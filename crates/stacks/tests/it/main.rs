@@ -41,6 +41,8 @@ mod messages;
 #[cfg(test)]
 mod middleware;
 #[cfg(test)]
+mod mitm;
+#[cfg(test)]
 mod net;
 #[cfg(test)]
 #[cfg(unix)]

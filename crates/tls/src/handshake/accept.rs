@@ -13,22 +13,17 @@ use rustls::{
     Connection, Error, PeerIncompatible,
     server::{Accepted, AcceptedAlert},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{in_time, record};
 use crate::{
-    AcceptLayer, Alert, CertifiedKey, ServerConfig, TlsError, TlsStream,
+    Alert, CertifiedKey, ServerConfig, TlsError, TlsStream,
     config::{CompiledServer, Source},
     hello::{ClientHello, ClientHelloDecoder, ClientHelloError},
+    refusal::{self, TLS_1_2},
     stats::Counts,
     stream::Reader,
 };
-
-/// The most bytes of a refused client that are read and dropped.
-const LINGER_BYTES: u64 = 64 * 1024;
 
 /// Does the handshake, in the time that it has, unless the server stops meanwhile.
 pub(crate) async fn accept<I: Io>(
@@ -138,7 +133,7 @@ impl Tap {
     /// Reads nothing where nobody wants it, or where somebody has done it before.
     fn new(settings: &ServerConfig, scope: &Extensions) -> Self {
         let wanted = settings.client_hello || matches!(settings.source, Source::Issuer(_));
-        let decoder = (wanted && scope.get::<ClientHello>().is_none()).then(ClientHelloDecoder::new);
+        let decoder = (wanted && known(scope).is_none()).then(ClientHelloDecoder::new);
         Self { decoder, hello: None, error: None }
     }
 
@@ -158,7 +153,7 @@ impl Tap {
         issuer: &BoxService<ClientHello, CertifiedKey, BoxError>,
         scope: &Extensions,
     ) -> Result<CertifiedKey, (TlsError, Alert)> {
-        match self.hello.or_else(|| scope.get().cloned()) {
+        match self.hello.or_else(|| known(scope).cloned()) {
             Some(hello) => issuer.serve(hello).await.map_err(|error| (TlsError::Issuer(error), Alert::INTERNAL_ERROR)),
             None => {
                 // The library has read it, so it is nearly one.
@@ -167,6 +162,11 @@ impl Tap {
             }
         }
     }
+}
+
+/// The hello of this connection, if somebody has read it before. In a tunnel that of the connection to the proxy is found too.
+fn known(scope: &Extensions) -> Option<&ClientHello> {
+    scope.get().filter(|_| scope.distance::<ClientHello>() == Some(0))
 }
 
 struct Tapped<'a, R> {
@@ -199,9 +199,9 @@ fn told((error, mut alert): (Error, AcceptedAlert)) -> (TlsError, Vec<u8>) {
     (TlsError::from_rustls(error), bytes)
 }
 
-/// A fatal alert in a record of its own, before there are keys (RFC 8446 sections 5.1 and 6).
+/// What answers before there are keys.
 fn fatal(alert: Alert) -> Vec<u8> {
-    vec![21, 3, 3, 0, 2, 2, alert.code()]
+    refusal::record(TLS_1_2, alert).to_vec()
 }
 
 /// The name in the client's hello. One that cannot be looked up is none that anything here goes by.
@@ -226,13 +226,12 @@ enum Left<I: Io> {
 }
 
 impl<I: Io> Refused<I> {
-    /// Writes the alert, ends the direction, and reads on until the client has closed or has sent too much: a socket that is
-    /// closed with bytes unread is reset, and the alert may be lost with that.
+    /// Writes the alert, and closes in a way that lets it arrive.
     async fn tell(self) -> TlsError {
         let Self { error, left } = self;
         if !matches!(error, TlsError::Io(_) | TlsError::ClosedInHandshake) {
             // Whether it arrives changes nothing here.
-            let _ = timeout(AcceptLayer::LINGER, left.tell()).await;
+            let _ = timeout(refusal::LINGER, left.tell()).await;
         }
         error
     }
@@ -247,9 +246,7 @@ impl<I: Io> Left<I> {
             }
             Self::Stream(stream) => stream.send_alert().await?,
         };
-        io.shutdown().await?;
-        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await?;
-        Ok(())
+        refusal::hang_up(io).await
     }
 }
 

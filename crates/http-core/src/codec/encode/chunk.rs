@@ -1,9 +1,9 @@
 //! Chunks and trailers (RFC 9112 section 7.1).
 
+use chaski_core::http::is_forbidden_trailer;
 use http::HeaderMap;
 
 use super::write_field;
-use crate::codec::trailers::is_forbidden_trailer;
 
 /// What follows the data of every chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";

@@ -2,13 +2,12 @@
 
 use http::HeaderName;
 
-/// Whether a field must not be sent, and is dropped when received, in a
-/// trailer section: those that frame the message, route it, change how the
-/// request is handled, authenticate, steer caches, or say how to read the
-/// content, and those of one connection (RFC 9110 section 6.5.1).
+/// Whether a field must not be sent in a trailer section, and is dropped when received there: those that frame the message,
+/// route it, change how the request is handled, authenticate, steer caches, or say how to read the content, and those of one
+/// connection (RFC 9110 section 6.5.1). All versions of HTTP go by it.
 ///
 /// ```
-/// use chaski_http_core::codec::is_forbidden_trailer;
+/// use chaski_core::http::is_forbidden_trailer;
 /// use http::{HeaderName, header};
 ///
 /// assert!(is_forbidden_trailer(&header::CONTENT_LENGTH));
