@@ -45,6 +45,8 @@ mod address;
 mod caller;
 mod conn;
 mod connect;
+#[cfg(feature = "tokio")]
+mod deadline;
 mod describe;
 mod error;
 mod extensions;
@@ -70,6 +72,8 @@ pub use conn::{Bridge, Conn};
 pub use connect::{
     AddressPolicy, AllowAll, Candidate, Choice, Connect, HttpVersions, Protocol, Refused, RefusedKind, Route, Target,
 };
+#[cfg(feature = "tokio")]
+pub use deadline::Deadline;
 pub use describe::{Description, FactName, UnmetFact, describe};
 pub use error::{
     Attempt, BoxError, ConnectError, ConnectStage, Elapsed, IntoBoxError, SendError, SendErrorParts, Sent,

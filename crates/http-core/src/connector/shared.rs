@@ -10,14 +10,11 @@ use std::{
     time::Duration,
 };
 
-use chaski_core::{Extensions, Io, SessionState};
+use chaski_core::{Deadline, Extensions, Io, SessionState};
 use tokio::{io::ReadBuf as TokioReadBuf, time::Instant};
 
 use super::{Http1ClientConfig, Http1Error};
-use crate::{
-    codec::ResponseDecoder,
-    engine::{Deadline, ReadBuf},
-};
+use crate::{codec::ResponseDecoder, engine::ReadBuf};
 
 /// One per connection.
 ///
@@ -65,7 +62,7 @@ impl<IO: Io> Wire<IO> {
             // A limit that reaches beyond the clock's end is none.
             self.deadline.set(Instant::now().checked_add(limit));
         }
-        self.deadline.poll(cx, None)
+        self.deadline.poll(cx)
     }
 
     /// Whether there is nothing to read: no byte, and no end. If `waiter` is there, it is woken when that changes.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use chaski_core::{BoxError, Elapsed, http::Body};
+use chaski_core::{BoxError, Deadline, Elapsed, http::Body};
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
 use tokio::{io::AsyncWrite, time::Instant};
@@ -16,7 +16,7 @@ use tokio::{io::AsyncWrite, time::Instant};
 use super::Http1Error;
 use crate::{
     codec::{BodyEncoding, CHUNK_END, encode_chunk_header, encode_last_chunk},
-    engine::{Deadline, Output},
+    engine::Output,
 };
 
 /// How many writes are made before the peer is listened to again, so that a peer that takes everything at once does not
@@ -293,7 +293,7 @@ impl Stall {
             self.written = written;
             self.deadline.set(Some(Instant::now() + limit));
         }
-        self.deadline.poll(cx, None).map(|()| Elapsed { what: "the peer's reading of the request", limit })
+        self.deadline.poll(cx).map(|()| Elapsed { what: "the peer's reading of the request", limit })
     }
 }
 

@@ -3,11 +3,9 @@
 mod buffers;
 mod carriers;
 mod date;
-mod deadline;
 mod output;
 
 pub(crate) use buffers::{ReadBuf, poll_fill};
 pub(crate) use carriers::{put_extensions, take_extensions};
 pub(crate) use date::Date;
-pub(crate) use deadline::Deadline;
 pub(crate) use output::Output;

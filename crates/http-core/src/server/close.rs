@@ -63,7 +63,7 @@ impl<I: Io> Connection<'_, I> {
             }
             state.store_conn_waker(cx);
             drop(state);
-            self.deadline.poll(cx, None)
+            self.deadline.poll(cx)
         })
         .await;
         self.take_body_away();
@@ -105,7 +105,7 @@ impl<I: Io> Connection<'_, I> {
             }
         }
         drop(state);
-        self.deadline.poll(cx, None).map(|()| false)
+        self.deadline.poll(cx).map(|()| false)
     }
 
     /// Answers a request that was refused, as far as the client can still be told, and closes.
@@ -152,7 +152,7 @@ impl<I: Io> Connection<'_, I> {
                 }
             }
             drop(state);
-            self.deadline.poll(cx, None)
+            self.deadline.poll(cx)
         })
         .await;
         Ok(())
@@ -170,7 +170,7 @@ impl<I: Io> Connection<'_, I> {
                 return Poll::Ready(Ok(()));
             }
             drop(state);
-            ready!(self.deadline.poll(cx, None));
+            ready!(self.deadline.poll(cx));
             Poll::Ready(Err(Elapsed { what: "closing the connection", limit: SHUTDOWN_LIMIT }.into()))
         })
         .await

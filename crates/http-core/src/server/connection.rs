@@ -9,7 +9,7 @@ use std::{
 };
 
 use chaski_core::{
-    Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownMoment, ShutdownSignal,
+    Conn, Deadline, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownMoment, ShutdownSignal,
     http::{InformationalSource, Message, Request, Response},
 };
 use http::{Method, StatusCode, Version};
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     codec::{Expectation, HeadError, HeaderLayout, RequestDecoder, RequestHead},
-    engine::{Deadline, Output, take_extensions},
+    engine::{Output, take_extensions},
 };
 
 /// So many requests are served in one turn of the connection's task, if they are there. A pipeline that never ends would keep
@@ -297,7 +297,7 @@ impl<'a, I: Io> Connection<'a, I> {
             }
         }
         self.now = None;
-        if self.deadline.poll(cx, Some(now)).is_ready() {
+        if self.deadline.poll_at(cx, now).is_ready() {
             return match self.config.head_timeout {
                 Some(limit) if begun => Poll::Ready(Err(Elapsed { what: "a request's head", limit }.into())),
                 // A client that is silent is not told.
@@ -352,7 +352,7 @@ impl<'a, I: Io> Connection<'a, I> {
         }
         let due = *self.write_due.get_or_insert_with(|| Instant::now() + limit);
         self.deadline.set(Some(due));
-        ready!(self.deadline.poll(cx, None));
+        ready!(self.deadline.poll(cx));
         Poll::Ready(Err(Elapsed { what: "the client's reading", limit }.into()))
     }
 

@@ -127,7 +127,7 @@ impl<I: Io> Connection<'_, I> {
             return Poll::Pending;
         };
         self.deadline.set(Some(since + limit));
-        if self.deadline.poll(cx, None).is_ready() {
+        if self.deadline.poll(cx).is_ready() {
             self.deadline.clear();
             // The holder of the body is told, and decides what to answer.
             self.shared.lock().fail_body(BodyFailure::Timeout { limit });

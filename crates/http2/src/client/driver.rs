@@ -7,12 +7,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use chaski_core::{Elapsed, Io, ShutdownMoment};
+use chaski_core::{Deadline, Elapsed, Io, ShutdownMoment};
 use h2::client::Connection;
 use tokio::time::Instant;
 
 use super::shared::{GivenUp, Shared};
-use crate::engine::{Chunk, Deadline, PingEvent, Pinger, Wire};
+use crate::engine::{Chunk, PingEvent, Pinger, Wire};
 
 /// How much is read before other tasks have their turn.
 const READ_IN_TURN: usize = 256 * 1024;

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use chaski_core::{
-    BoxIo, Conn, Elapsed, SendError,
+    BoxIo, Conn, Deadline, Elapsed, SendError,
     http::{Body, Message, OnInformational, Request, Response, Upgraded},
 };
 use h2::{RecvStream, SendStream, client::ResponseFuture};
@@ -25,7 +25,7 @@ use super::{
     tunnel::ClientTunnel,
     upload::{Terms, Upload},
 };
-use crate::engine::{Chunk, Deadline, Incoming, Tunnel};
+use crate::engine::{Chunk, Incoming, Tunnel};
 
 /// The exchange, from the request to the response's head.
 pub(super) struct Exchange {

@@ -7,12 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use chaski_core::{BoxError, Elapsed};
+use chaski_core::{BoxError, Deadline, Elapsed};
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{Deadline, trailers};
+use super::trailers;
 use crate::Http2BodyError;
 
 /// A body that is received: data, then trailers. It may be read in any task.

@@ -2,7 +2,6 @@
 
 mod budget;
 mod chunk;
-mod deadline;
 mod incoming;
 mod meter;
 mod ping;
@@ -13,7 +12,6 @@ mod wire;
 
 pub(crate) use budget::Budget;
 pub(crate) use chunk::{Chunk, Room};
-pub(crate) use deadline::Deadline;
 pub(crate) use incoming::Incoming;
 pub(crate) use ping::{PingConfig, PingEvent, Pinger};
 pub(crate) use pump::{Pump, PumpError};

@@ -5,10 +5,9 @@ use std::{
     time::Duration,
 };
 
+use chaski_core::Deadline;
 use h2::{Ping, PingPong};
 use tokio::time::Instant;
-
-use super::Deadline;
 
 /// What PINGs are for.
 #[derive(Clone, Copy, Debug)]

@@ -8,13 +8,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use chaski_core::{BoxError, Elapsed, http::Body};
+use chaski_core::{BoxError, Deadline, Elapsed, http::Body};
 use h2::SendStream;
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
 use tokio::time::Instant;
 
-use super::{Chunk, Deadline, Room, trailers};
+use super::{Chunk, Room, trailers};
 use crate::ErrorCode;
 
 /// So many frames of a body are sent in one turn, if they are there: a body of many tiny ones that are always ready must not

@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-use chaski_core::Io;
+use chaski_core::{Deadline, Io};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
 
 use super::{
-    Budget, Deadline,
+    Budget,
     meter::{Meter, Passed},
 };
 use crate::ErrorCode;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use chaski_core::{
-    Conn, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownMoment, ShutdownSignal,
+    Conn, Deadline, Elapsed, Extensions, HttpVersion, IntoBoxError, Io, Service, ShutdownMoment, ShutdownSignal,
     http::{Body, InformationalSource, Message, Request, Response},
 };
 use h2::{
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     ConnectProtocol, ErrorCode,
-    engine::{Budget, Chunk, Deadline, Incoming, Pinger, Room, Wire, WireState},
+    engine::{Budget, Chunk, Incoming, Pinger, Room, Wire, WireState},
 };
 
 /// So many parts are polled in one turn of the connection's task: a service that is always ready must not keep the thread

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use chaski_core::{Elapsed, Io};
+use chaski_core::{Deadline, Elapsed, Io};
 use h2::Reason;
 use tokio::time::Instant;
 
 use super::{connection::Connection, error::Http2ServerError};
-use crate::engine::{Deadline, PingEvent};
+use crate::engine::PingEvent;
 
 /// How long a connection that drains, and has no stream any more, waits for the client's answer to its first GOAWAY.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);

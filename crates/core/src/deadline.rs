@@ -9,10 +9,27 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// One deadline for a connection, re-armed lazily: moving it later is a store, and the runtime's timer is touched only when
-/// it fires, when the deadline moves to an earlier moment, or when the task's waker changed.
+/// One deadline for a connection, which its engine moves with every message. It is re-armed lazily: moving it later is a store, and
+/// the runtime's timer is touched only when it fires, when the deadline moves to an earlier moment, or when the task's waker changed.
+///
+/// ```
+/// use chaski_core::Deadline;
+/// use std::{future::poll_fn, time::Duration};
+/// use tokio::time::Instant;
+///
+/// # async fn example() {
+/// let mut deadline = Deadline::default();
+/// deadline.set(Some(Instant::now() + Duration::from_millis(5)));
+/// poll_fn(|cx| deadline.poll(cx)).await;
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example());
+/// ```
+///
+/// # Panics
+///
+/// When it is polled with a deadline outside of a tokio runtime with time enabled.
 #[derive(Debug, Default)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     at: Option<Instant>,
     timer: Option<Timer>,
 }
@@ -27,23 +44,34 @@ struct Timer {
 
 impl Deadline {
     /// Sets the deadline; `None` clears it.
-    pub(crate) fn set(&mut self, at: Option<Instant>) {
+    #[inline]
+    pub fn set(&mut self, at: Option<Instant>) {
         self.at = at;
     }
 
     /// Clears the deadline. The timer may fire once more, for nothing.
-    pub(crate) fn clear(&mut self) {
+    #[inline]
+    pub fn clear(&mut self) {
         self.at = None;
     }
 
-    pub(crate) fn is_set(&self) -> bool {
+    /// Whether there is one.
+    #[inline]
+    #[must_use]
+    pub fn is_set(&self) -> bool {
         self.at.is_some()
     }
 
     /// Whether the deadline has passed; else the task is woken when it does. The clock is read only if there is a deadline.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    #[inline]
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_set() { self.poll_at(cx, Instant::now()) } else { Poll::Pending }
+    }
+
+    /// As [`poll`](Self::poll), for those who have read the clock: `now` is at least as new as the last wake-up of the task.
+    #[inline]
+    pub fn poll_at(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
-        let now = Instant::now();
         if now >= at {
             return Poll::Ready(());
         }
