@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chaski_core::{
-    Description, Domain, Extensions, Host, Layer, Service, TunnelTarget,
+    Description, Domain, Extensions, Fact, Host, Layer, Service, TunnelTarget,
     http::{Body, Message, Request, Response},
 };
 use http::{StatusCode, header, uri::Authority};
@@ -184,11 +184,11 @@ impl<S: Service<Request, Output = Response>> Service<Request> for CheckAuthority
 impl Policy {
     fn mismatch(&self, request: &Request) -> Option<AuthorityMismatch> {
         let scope = request.existing_scope()?;
-        let server_name = server_name(scope)?;
+        let (server_name, is_in_tunnel) = server_name(scope)?;
         let mismatch = |authority: Option<&Host>| {
             Some(AuthorityMismatch { server_name: server_name.cloned(), authority: authority.cloned() })
         };
-        let tunnel = scope.get::<TunnelTarget>().map(|TunnelTarget(target)| &target.host);
+        let tunnel = scope.get::<TunnelTarget>().filter(|_| is_in_tunnel).map(|TunnelTarget(target)| &target.host);
         if let (Some(name), Some(target)) = (server_name, tunnel)
             && !self.goes_with(name, target)
         {
@@ -215,13 +215,24 @@ impl Policy {
     }
 }
 
-/// The name in the hello of the connection, if it has one; `None` where there is no TLS.
-fn server_name(scope: &Extensions) -> Option<Option<&Domain>> {
+/// The name in the hello of the connection, if it has one, and whether that connection is inside of a tunnel; `None` where there
+/// is no TLS.
+fn server_name(scope: &Extensions) -> Option<(Option<&Domain>, bool)> {
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     if let Some(negotiated) = scope.get::<crate::Negotiated>() {
-        return Some(negotiated.server_name());
+        return Some((negotiated.server_name(), is_in_tunnel::<crate::Negotiated>(scope)?));
     }
-    scope.get::<ClientHello>().map(ClientHello::server_name)
+    let hello = scope.get::<ClientHello>()?;
+    Some((hello.server_name(), is_in_tunnel::<ClientHello>(scope)?))
+}
+
+/// Whether the handshake that `T` tells of was done inside of a tunnel. `None` when it was that of the proxy, and what is inside
+/// of the tunnel is in clear.
+fn is_in_tunnel<T: Fact>(scope: &Extensions) -> Option<bool> {
+    match (scope.distance::<T>(), scope.distance::<TunnelTarget>()) {
+        (Some(handshake), Some(tunnel)) if handshake > tunnel => None,
+        (_, tunnel) => Some(tunnel.is_some()),
+    }
 }
 
 /// The hosts that a request names, of which there should be one; `None` for each that cannot be read.
@@ -357,6 +368,19 @@ mod tests {
             let expected = if right { (200, false) } else { (421, true) };
             assert_eq!(ask(&layer, &scope, "/", &[host]).await, expected, "{target} {name:?} {host}");
         }
+    }
+
+    /// What is in clear inside of a tunnel has no hello: that of the connection to the proxy says nothing about it.
+    #[tokio::test]
+    async fn tls_05_the_name_of_a_proxy_is_not_that_of_a_tunnel_through_it() {
+        let (layer, proxy) = (AuthorityLayer::new(), connection(Some("proxy.example")));
+        let tunnel = proxy.fork().fork();
+        tunnel.insert(TunnelTarget("example.com:80".parse().unwrap()));
+        assert_eq!(ask(&layer, &tunnel, "/", &["example.com"]).await, (200, false));
+        // A hello inside of it counts, as everywhere.
+        tunnel.insert(test_hello(Some("example.com")));
+        assert_eq!(ask(&layer, &tunnel, "/", &["example.com"]).await, (200, false));
+        assert_eq!(ask(&layer, &tunnel, "/", &["proxy.example"]).await, (421, true));
     }
 
     #[tokio::test]
