@@ -23,7 +23,7 @@ fn an_idle_proxy_stops_at_once_with_0() {
     }
 }
 
-/// H1-13: what is answered while draining says `connection: close`. LIFE-05: in body, CONNECT. waits: h2, TLS, WebSocket
+/// H1-13: what is answered while draining says `connection: close`. LIFE-05: in body, CONNECT. Waits: WebSocket.
 #[test]
 fn h1_13_life_05_a_transfer_under_way_finishes() {
     let (go, wait) = std::sync::mpsc::channel();
@@ -56,7 +56,7 @@ fn h1_13_life_05_a_transfer_under_way_finishes() {
     origin.join().unwrap();
 }
 
-/// LIFE-05: a tunnel that does not end, and a head that does not. waits: h2, TLS, WebSocket
+/// LIFE-05: a tunnel that does not end, and a head that does not. Waits: WebSocket.
 #[test]
 fn life_05_what_does_not_end_is_cut_at_the_deadline() {
     let (addr, origin) = origin(|mut stream| stream.read(&mut [0; 1]));

@@ -45,7 +45,7 @@ fn a_chunked_body_that_breaks_off_gets_no_last_chunk() {
     origin.join().unwrap();
 }
 
-/// H1-28: the client goes away in the middle of a body, and the origin sees its connection closed. waits: h2
+/// H1-28: the client goes away in the middle of a body, and the origin sees its connection closed.
 #[test]
 fn h1_28_a_client_that_goes_away_is_felt_by_the_origin() {
     let (addr, origin) = origin(|mut stream| {
@@ -67,7 +67,7 @@ fn h1_28_a_client_that_goes_away_is_felt_by_the_origin() {
     assert!(origin.join().unwrap() < 1_000_000_000);
 }
 
-/// H1-28: the client goes away before there is an answer. waits: h2
+/// H1-28: the client goes away before there is an answer.
 #[test]
 fn h1_28_a_client_that_does_not_wait_aborts_its_request() {
     let (arrived, has_arrived) = std::sync::mpsc::channel();

@@ -42,7 +42,7 @@ fn curl_reaches_openssls_server() {
     assert!(page.contains("TLSv1.3"), "{page}");
 }
 
-/// NET-06: the client ends its side, and gets the full late answer. waits: SOCKS5, h2-CONNECT
+/// NET-06: the client ends its side, and gets the full late answer. Waits: SOCKS5.
 #[test]
 fn net_06_half_close_goes_through_a_tunnel() {
     let answer: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();

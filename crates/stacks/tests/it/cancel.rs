@@ -119,7 +119,7 @@ async fn a_call_that_was_never_polled_costs_nothing() {
 }
 
 /// LIFE-05: a graceful stop with an idle connection, half a head, a body under way in each direction, and a tunnel.
-/// Waits: h2, TLS, WebSocket.
+/// Waits: WebSocket.
 #[tokio::test(start_paused = true)]
 async fn life_05_a_server_that_stops_ends_each_connection_in_its_way() {
     let (listener, connector) = memory::listen("origin");

@@ -333,7 +333,7 @@ async fn waiting_costs_no_polls() {
     assert_eq!(probe.stats().reads, 2);
 }
 
-/// H1-28: with a peer that never reads, an upload ends by itself, and is not held up for ever. waits: h2
+/// H1-28: with a peer that never reads, an upload ends by itself, and is not held up for ever.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_stops_reading_is_left() {
     let (near, _far) = pipe();

@@ -25,7 +25,7 @@ async fn turns() {
     }
 }
 
-/// H1-28: a FIN while the answer is pending drops the service's future and closes. Waits: h2.
+/// H1-28: a FIN while the answer is pending drops the service's future and closes.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_closes_cancels_its_request() {
     for pipelined in ["", GET] {
@@ -46,7 +46,7 @@ async fn a_client_that_closes_cancels_its_request() {
     }
 }
 
-/// H1-28: a client that closes in an upload that nobody reads is noticed as well. Waits: h2.
+/// H1-28: a client that closes in an upload that nobody reads is noticed as well.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_closes_behind_an_unread_body_cancels_its_request() {
     let (service, mut calls) = mock::<Request, chaski_core::http::Response, BoxError>();

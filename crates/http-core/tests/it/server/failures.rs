@@ -21,7 +21,7 @@ const GET: &str = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
 const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n/a";
 const FAILED: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
 
-/// LIFE-06: a service that panics costs its own request: 500, and the connection goes on. Waits: h2.
+/// LIFE-06: a service that panics costs its own request: 500, and the connection goes on.
 #[tokio::test(start_paused = true)]
 async fn a_panic_costs_one_request() {
     let service = service_fn(|request: Request| {

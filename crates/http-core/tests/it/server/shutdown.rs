@@ -17,7 +17,7 @@ use super::harness::*;
 const GET: &str = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// H1-13: an answer that begins while the server drains says `connection: close`, and so it is; waits: GOAWAY of h2.
+/// H1-13: an answer that begins while the server drains says `connection: close`, and so it is.
 #[tokio::test(start_paused = true)]
 async fn answers_say_close_while_draining() {
     let shutdown = Shutdown::new();
@@ -71,7 +71,7 @@ async fn idle_connections_go_at_once() {
 }
 
 /// LIFE-05: half a head, a request's body that stalls, an answer that stalls, a client that does not read, a service that
-/// never answers, a body held elsewhere and a CONNECT tunnel all end by the deadline. Waits: h2, TLS, WebSocket, SSE.
+/// never answers, a body held elsewhere and a CONNECT tunnel all end by the deadline. Waits: WebSocket, SSE.
 #[tokio::test(start_paused = true)]
 async fn everything_ends_by_the_deadline() {
     let service = service_fn(async |request: Request| {
